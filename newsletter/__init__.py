@@ -1,0 +1,1 @@
+"""A newsletter server that a public institution can trust."""
