@@ -1,0 +1,141 @@
+"""Every link that leaves in a mail or stands on a page is made here, and every token in one is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from newsletter.base.tokens import Tokens
+
+CONFIRM_FOR = timedelta(days=7)
+PREFERENCES_FOR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRef:
+    """Which subscription a link is about, and in which batch it was mailed (0: in none)."""
+
+    subscription_id: int
+    batch_id: int
+
+
+class Links:
+    """Makes and reads the links of one installation."""
+
+    def __init__(self, *, base_url: str, keys: Sequence[str]) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._confirm = Tokens(keys, purpose="confirm", numbers=1, timed=True)
+        self._never = Tokens(keys, purpose="never", numbers=1)
+        self._unsubscribe = Tokens(keys, purpose="unsubscribe", numbers=2)
+        self._manage = Tokens(keys, purpose="manage", numbers=2)
+        self._preferences = Tokens(keys, purpose="preferences", numbers=1, timed=True)
+        self._bounce = Tokens(keys, purpose="bounce", numbers=1)
+        self.unsubscribe_width = self._unsubscribe.width
+        self.manage_width = self._manage.width
+
+    # Pages without a token
+
+    def home(self, language: str) -> str:
+        return f"{self.base_url}/{language}/"
+
+    def archive(self, newsletter: str, language: str) -> str:
+        return f"{self.base_url}/archive/{newsletter}/{language}/"
+
+    def archived_issue(self, newsletter: str, language: str, issue_id: int) -> str:
+        return f"{self.base_url}/archive/{newsletter}/{language}/{issue_id}"
+
+    # The second step of the double opt-in: good for seven days
+
+    def confirm(self, request_id: int, *, at: datetime) -> str:
+        return f"{self.base_url}/confirm/{self._confirm.make(request_id, at=at)}"
+
+    def read_confirm(self, token: str, *, now: datetime) -> int:
+        """Return the request that this link confirms.
+
+        :raises InvalidToken: if the link is not ours
+        :raises ExpiredToken: if it is too old
+        """
+        return self._confirm.read(token, now=now, max_age=CONFIRM_FOR).numbers[0]
+
+    def read_old_confirm(self, token: str) -> int:
+        """Return the request of a link of any age, to answer kindly in its language.
+
+        :raises InvalidToken: if the link is not ours
+        """
+        return self._confirm.read(token).numbers[0]
+
+    # "Never write to me again": never expires
+
+    def never(self, request_id: int) -> str:
+        return f"{self.base_url}/never/{self._never.make(request_id)}"
+
+    def read_never(self, token: str) -> int:
+        """Return the request whose mail this link stood in.
+
+        :raises InvalidToken: if the link is not ours
+        """
+        return self._never.read(token).numbers[0]
+
+    # Leaving: never expires (RFC 8058 wants an https address and a mailbox)
+
+    def unsubscribe_token(self, subscription_id: int, batch_id: int) -> str:
+        return self._unsubscribe.make(subscription_id, batch_id)
+
+    def unsubscribe(self, token: str) -> str:
+        return f"{self.base_url}/u/{token}"
+
+    def unsubscribe_mailbox(self, token: str, domain: str) -> str:
+        return f"unsub+{token}@{domain}"
+
+    def read_unsubscribe(self, token: str) -> SubscriptionRef:
+        """Return whose subscription this link ends.
+
+        :raises InvalidToken: if the link is not ours
+        """
+        return SubscriptionRef(*self._unsubscribe.read(token).numbers)
+
+    # Choosing: the link in a digest never expires and only asks for a link that does
+
+    def manage_token(self, subscription_id: int, batch_id: int) -> str:
+        return self._manage.make(subscription_id, batch_id)
+
+    def manage(self, token: str) -> str:
+        return f"{self.base_url}/p/{token}"
+
+    def read_manage(self, token: str) -> SubscriptionRef:
+        """Return for whose subscription a preferences link is asked.
+
+        :raises InvalidToken: if the link is not ours
+        """
+        return SubscriptionRef(*self._manage.read(token).numbers)
+
+    def preferences(self, subscriber_id: int, *, at: datetime) -> str:
+        return f"{self.base_url}/preferences/{self._preferences.make(subscriber_id, at=at)}"
+
+    def read_preferences(self, token: str, *, now: datetime) -> int:
+        """Return the subscriber whose preferences this link opens.
+
+        :raises InvalidToken: if the link is not ours
+        :raises ExpiredToken: if it is older than an hour
+        """
+        return self._preferences.read(token, now=now, max_age=PREFERENCES_FOR).numbers[0]
+
+    def read_old_preferences(self, token: str) -> int:
+        """Return the subscriber of a link of any age, to answer kindly in their language.
+
+        :raises InvalidToken: if the link is not ours
+        """
+        return self._preferences.read(token).numbers[0]
+
+    # The return path of a delivery
+
+    def bounce_mailbox(self, delivery_id: int, domain: str) -> str:
+        return f"b+{self._bounce.make(delivery_id)}@{domain}"
+
+    def read_bounce(self, token: str) -> int:
+        """Return the delivery that came back.
+
+        :raises InvalidToken: if the token is not ours
+        """
+        return self._bounce.read(token).numbers[0]

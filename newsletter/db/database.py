@@ -1,0 +1,112 @@
+"""One database, and units of work in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from newsletter.base.clock import Clock
+from newsletter.base.errors import Unavailable
+
+BUSY_SECONDS = 30
+_READING = "newsletter_reading"
+_RETRIES = 10
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One unit of work: a transaction and its moment."""
+
+    session: Session
+    now: datetime
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.session.get_bind().dialect.name == "sqlite"
+
+
+class Database:
+    """Opens units of work; safe to share between threads."""
+
+    def __init__(self, url: str, *, clock: Clock) -> None:
+        self.clock = clock
+        self.engine = _engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def work(self, *, snapshot: bool = False) -> Iterator[Work]:
+        """Open a writing work: committed at the end, rolled back by any exception.
+
+        With `snapshot` PostgreSQL shows one state of the database throughout (REPEATABLE READ); SQLite always does.
+
+        :raises Unavailable: if the database does not answer or stays locked
+        """
+        options: dict[str, Any] = {_READING: False}
+        if snapshot and not self.is_sqlite:
+            options["isolation_level"] = "REPEATABLE READ"
+        with self._session(options) as session, session.begin():
+            yield Work(session, self.clock.now())
+
+    @contextmanager
+    def reading(self) -> Iterator[Work]:
+        """Open a work that only reads; it never waits for a writer and no writer waits for it.
+
+        :raises Unavailable: if the database does not answer
+        """
+        with self._session({_READING: True}) as session:
+            yield Work(session, self.clock.now())
+            session.rollback()
+
+    def in_snapshot(self, step: Callable[[Work], T]) -> T:
+        """Run `step` in a snapshot work, again from the start where PostgreSQL asks for it (SQLSTATE 40001, 40P01)."""
+        for attempt in range(_RETRIES):
+            try:
+                with self.work(snapshot=True) as work:
+                    return step(work)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in {"40001", "40P01"} or attempt == _RETRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _session(self, options: dict[str, Any]) -> Iterator[Session]:
+        with Session(self.engine.execution_options(**options), expire_on_commit=False) as session:
+            try:
+                yield session
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}:
+                    raise
+                raise Unavailable(f"the database does not answer: {str(error.orig).splitlines()[0]}") from error
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 (a DBAPI connection)
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(_READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

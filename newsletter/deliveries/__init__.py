@@ -1,0 +1,1 @@
+"""Deliveries: the outbox and the ledger; knows batches and lanes, not issues."""

@@ -1,0 +1,125 @@
+"""Adding newsletters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import time
+
+from sqlalchemy import select
+
+from newsletter.base.addresses import read_address
+from newsletter.base.clock import zone
+from newsletter.base.errors import Conflict, InvalidInput
+from newsletter.base.languages import language
+from newsletter.db.database import Work
+from newsletter.newsletters.models import Frequency, Newsletter, Rhythm, Topic
+
+_SLUG = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]")
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+_ACCENT = re.compile(r"#[0-9A-Fa-f]{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewTopic:
+    """A topic to be."""
+
+    slug: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRhythm:
+    """A rhythm to be: `weekday` 0 is Monday; `day` is the day of the month."""
+
+    frequency: Frequency
+    at: time = time(8)
+    weekday: int | None = None
+    day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewNewsletter:
+    """A newsletter to be; texts by language."""
+
+    slug: str
+    names: Mapping[str, str]
+    institution: Mapping[str, str]
+    mail_domain: str
+    promises: Mapping[str, str] = field(default_factory=dict)
+    postal_address: Mapping[str, str] = field(default_factory=dict)
+    cndp_reference: str = ""
+    languages: Sequence[str] = ("fr", "ar", "en")
+    time_zone: str = "Africa/Casablanca"
+    sender: str = ""
+    confirmation_sender: str = ""
+    owner: str = ""
+    accent: str = "#0B5D3B"
+    topics: Sequence[NewTopic] = ()
+    rhythms: Sequence[NewRhythm] = ()
+
+
+def add_newsletter(work: Work, *, new: NewNewsletter) -> Newsletter:
+    """Add a newsletter with its topics and rhythms; slots before this moment are never opened.
+
+    :raises InvalidInput: naming the field that cannot be used
+    :raises Conflict: if there is one of that name
+    """
+    _check(new)
+    if work.session.scalar(select(Newsletter.id).where(Newsletter.slug == new.slug)):
+        raise Conflict(f"there is a newsletter “{new.slug}” already")
+    newsletter = Newsletter(
+        slug=new.slug,
+        names=dict(new.names),
+        promises=dict(new.promises),
+        institution=dict(new.institution),
+        postal_address=dict(new.postal_address),
+        cndp_reference=new.cndp_reference,
+        languages=list(new.languages),
+        time_zone=new.time_zone,
+        sender=new.sender or f"{new.slug}@{new.mail_domain}",
+        confirmation_sender=new.confirmation_sender or f"confirmation@{new.mail_domain}",
+        owner=new.owner or f"contact@{new.mail_domain}",
+        mail_domain=new.mail_domain,
+        accent=new.accent,
+        created_at=work.now,
+        topics=[Topic(slug=t.slug, names=dict(t.names), position=i) for i, t in enumerate(new.topics, 1)],
+        rhythms=[
+            Rhythm(frequency=r.frequency, weekday=r.weekday, day=r.day, at=r.at, since=work.now) for r in new.rhythms
+        ],
+    )
+    work.session.add(newsletter)
+    work.session.flush()
+    return newsletter
+
+
+def _check(new: NewNewsletter) -> None:
+    for slug in (new.slug, *(topic.slug for topic in new.topics)):
+        if not _SLUG.fullmatch(slug):
+            raise InvalidInput(f"“{slug}” is no usable name: 2 to 40 of a–z, 0–9 and -, a letter first")
+    if not new.languages:
+        raise InvalidInput("a newsletter needs at least one language")
+    for code in new.languages:
+        language(code)
+        if not new.names.get(code) or not new.institution.get(code):
+            raise InvalidInput(f"the newsletter and its institution need a name in “{code}”")
+    if not _DOMAIN.fullmatch(new.mail_domain):
+        raise InvalidInput(f"“{new.mail_domain}” is no mail domain (ASCII, lower case)")
+    if not _ACCENT.fullmatch(new.accent):
+        raise InvalidInput(f"“{new.accent}” is no colour such as #0B5D3B")
+    try:
+        zone(new.time_zone)
+    except KeyError:
+        raise InvalidInput(f"there is no time zone “{new.time_zone}”") from None
+    for address in filter(None, (new.sender, new.confirmation_sender, new.owner)):
+        read_address(address)
+    if not new.topics:
+        raise InvalidInput("a newsletter needs at least one topic")
+    if not new.rhythms:
+        raise InvalidInput("a newsletter needs at least one frequency")
+    for rhythm in new.rhythms:
+        if rhythm.frequency is Frequency.WEEKLY and rhythm.weekday not in range(7):
+            raise InvalidInput("a weekly rhythm needs a weekday, 0 (Monday) to 6")
+        if rhythm.frequency is Frequency.MONTHLY and rhythm.day not in range(1, 32):
+            raise InvalidInput("a monthly rhythm needs a day, 1 to 31")
