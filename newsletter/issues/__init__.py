@@ -1,0 +1,1 @@
+"""Issues: one run for one slot, from the cut over the editions to the books."""
