@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 class Verdict:
     """What became of the message `key`.
 
-    `code` is the server's reply code, if one decided; `reason` a stable word; `text` what the server or the system said.
+    `code` is the server's reply code, if one decided; `reason` a stable word, `text` what the other side said.
     """
 
     key: int

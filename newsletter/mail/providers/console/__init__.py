@@ -1,0 +1,1 @@
+"""Mail written where a person can read it, for a first look."""

@@ -1,0 +1,1 @@
+"""Mail that stays in this process: for tests and trials."""

@@ -1,0 +1,175 @@
+"""What each reply and each broken connection means for one message: the table of verdicts (RFC 5321, 3463)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from newsletter.mail.port import Outcome
+
+GARBAGE = -1  # the code of a reply that is none
+LONGEST_TEXT = 500  # characters of a reply that are kept
+
+
+class Phase(Enum):
+    """How far the dialogue has come; from DOT on the server may have the message."""
+
+    BANNER = auto()
+    EHLO = auto()
+    TLS = auto()
+    CHALLENGE = auto()
+    AUTH = auto()
+    MAIL = auto()
+    RCPT = auto()
+    DATA = auto()
+    BODY = auto()
+    DOT = auto()
+
+
+class Break(Enum):
+    """How a dialogue ended without a reply."""
+
+    LOST = auto()  # reset, or end of file
+    SILENT = auto()  # nothing came, or nothing was taken, within the time-out
+    TOO_SLOW = auto()  # bytes kept coming and the overall deadline passed
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the server said: the code, and the text as one line."""
+
+    code: int
+    text: str
+
+    @property
+    def enhanced(self) -> str | None:
+        """The enhanced status code such as 5.1.1 (RFC 2034), if there is one and it agrees with the code."""
+        found = _ENHANCED.match(self.text)
+        return found[1] if found and found[1][0] == str(self.code)[0] else None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a reply decides, and whether this connection can carry another message."""
+
+    outcome: Outcome
+    reason: str
+    reconnect: bool = False
+
+
+_ENHANCED = re.compile(r"#?([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_SETTING_UP = (Phase.BANNER, Phase.EHLO, Phase.TLS, Phase.CHALLENGE, Phase.AUTH)
+_GO_ON = {  # every other phase goes on after any 2xx
+    Phase.BANNER: 220,
+    Phase.EHLO: 250,
+    Phase.TLS: 220,
+    Phase.CHALLENGE: 334,
+    Phase.AUTH: 235,
+    Phase.DATA: 354,
+}
+_ABOUT_US = {500, 502, 503, 504, 521, 530, 534, 535, 538}
+_FAILED_BY_ENHANCED = {
+    "5.1.1": "mailbox_unknown",
+    "5.1.10": "mailbox_unknown",
+    "5.1.2": "domain_unknown",
+    "5.1.3": "address_syntax",
+    "5.1": "address_refused",
+    "5.2.1": "mailbox_disabled",
+    "5.2.2": "mailbox_full",
+    "5.2.3": "policy",
+    "5.2": "mailbox_refused",
+    "5.3.4": "policy",
+    "5.4": "route_failed",
+    "5.6": "policy",
+    "5.7": "policy",
+}
+_FAILED_BY_CODE = {
+    552: "mailbox_full",
+    553: "address_syntax",
+    554: "policy",
+    556: "domain_unknown",
+    501: "address_syntax",
+}
+_DEFERRED_BY_ENHANCED = {
+    "4.2.2": "mailbox_full",
+    "4.2": "mailbox_busy",
+    "4.3": "server_busy",
+    "4.4": "route_unavailable",
+    "4.7.1": "greylisted",
+    "4.7": "throttled",
+}
+
+
+def one_line(text: str) -> str:
+    """Return what a server said as one printable line of bounded length."""
+    words = " ".join(text[: 4 * LONGEST_TEXT].split())
+    return "".join(each if each.isprintable() else "\ufffd" for each in words)[:LONGEST_TEXT]
+
+
+def judge(phase: Phase, reply: Reply) -> Judgement | None:
+    """Return what a reply decides against the message; None if all is well so far, at the DOT: if it is accepted."""
+    if reply.code == _GO_ON[phase] if phase in _GO_ON else 200 <= reply.code < 300:
+        return None
+    if phase in _SETTING_UP:
+        return Judgement(Outcome.STOP, _why_no_dialogue(phase, reply.code), reconnect=True)
+    if 400 <= reply.code < 500:
+        return _judge_delay(phase, reply)
+    if 500 <= reply.code < 600:
+        return _judge_refusal(phase, reply)
+    if phase is Phase.DOT:
+        return Judgement(Outcome.UNCERTAIN, "garbage_after_data", reconnect=True)
+    return Judgement(Outcome.DEFERRED, "garbage_reply", reconnect=True)
+
+
+def judge_break(phase: Phase, how: Break) -> Judgement:
+    """Return what a dialogue decides that ended without a reply in this phase."""
+    if phase is Phase.DOT:
+        reason = "connection_lost_after_data" if how is Break.LOST else "timeout_after_data"
+        return Judgement(Outcome.UNCERTAIN, reason, reconnect=True)
+    reason = {Break.LOST: "connection_lost", Break.SILENT: "timeout", Break.TOO_SLOW: "too_slow"}[how]
+    if phase is Phase.TLS:
+        reason = "tls_refused"
+    stops = phase in _SETTING_UP or how is Break.TOO_SLOW
+    return Judgement(Outcome.STOP if stops else Outcome.DEFERRED, reason, reconnect=True)
+
+
+def _why_no_dialogue(phase: Phase, code: int) -> str:
+    if phase is Phase.TLS:
+        return "tls_refused"
+    if phase in {Phase.CHALLENGE, Phase.AUTH}:
+        return "auth_refused"
+    if 400 <= code < 500:
+        return "server_busy"
+    return "server_refuses" if 500 <= code < 600 else "garbage_reply"
+
+
+def _judge_delay(phase: Phase, reply: Reply) -> Judgement:
+    if reply.code == 421:  # a refusal, not a doubt, even after the dot
+        return Judgement(Outcome.DEFERRED, "server_closing", reconnect=True)
+    by_code = "greylisted" if phase is Phase.RCPT and reply.code in {450, 451} else "server_busy"
+    return Judgement(Outcome.DEFERRED, _look_up(_DEFERRED_BY_ENHANCED, reply.enhanced) or by_code)
+
+
+def _judge_refusal(phase: Phase, reply: Reply) -> Judgement:
+    enhanced = reply.enhanced
+    if phase is Phase.MAIL:
+        too_large = reply.code == 552 or enhanced == "5.3.4"
+        return Judgement(Outcome.STOP, "size_limit" if too_large else "sender_refused")
+    if enhanced in {"5.1.7", "5.1.8"}:  # many relays say only at RCPT what they think of the sender
+        return Judgement(Outcome.STOP, "sender_refused")
+    if reply.code in _ABOUT_US or (reply.code == 501 and not _is_about_recipient(phase, enhanced)):
+        return Judgement(Outcome.STOP, "server_refuses")
+    reason = _look_up(_FAILED_BY_ENHANCED, enhanced)
+    return Judgement(Outcome.FAILED, reason or _FAILED_BY_CODE.get(reply.code, "refused"))
+
+
+def _is_about_recipient(phase: Phase, enhanced: str | None) -> bool:
+    """Whether a 501 means this one address: a stop for it would block the whole queue for ever."""
+    return phase is Phase.RCPT and (enhanced is None or enhanced.startswith("5.1."))
+
+
+def _look_up(reasons: dict[str, str], enhanced: str | None) -> str | None:
+    if enhanced is None:
+        return None
+    return reasons.get(enhanced) or reasons.get(enhanced.rpartition(".")[0])
