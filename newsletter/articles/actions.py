@@ -186,7 +186,9 @@ def _pair_translations(work: Work, added: Sequence[tuple[Article, Entry]]) -> No
 def _topics_by_category(newsletter: Newsletter) -> dict[str, int]:
     """Return the topics by every word that a feed may use for them: the slug and each name, case folded."""
     return {
-        word.casefold(): topic.id for topic in reversed(newsletter.topics) for word in (topic.slug, *topic.names.values())
+        word.casefold(): topic.id
+        for topic in reversed(newsletter.topics)
+        for word in (topic.slug, *topic.names.values())
     }
 
 

@@ -1,1 +1,1 @@
-"""The ground floor: addresses, clock, config, errors, languages, links, tokens; no Flask, no SQLAlchemy, nothing of ours."""
+"""The ground floor: addresses, clock, config, errors, languages, links, tokens; it knows nothing of ours."""

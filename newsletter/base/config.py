@@ -37,12 +37,16 @@ class Settings(BaseSettings):
         (), description="Keys of the links, separated by commas: the first signs, all verify; `init` makes one"
     )
     address_key: SecretStr = Field(
-        SecretStr(""), description="Permanent key of the hashes of suppressed addresses; never change it; `init` makes it"
+        SecretStr(""),
+        description="Permanent key of the hashes of suppressed addresses; never change it; `init` makes it",
     )
     in_doubt: Literal["resend", "hold"] = Field(
-        "resend", description="What happens to a mail whose answer was lost in a crash: sent again, or held for a person"
+        "resend",
+        description="What happens to a mail whose answer was lost in a crash: sent again, or held for a person",
     )
-    window: int = Field(32, ge=1, le=1000, description="Most mails on their way at once whose result is not yet written")
+    window: int = Field(
+        32, ge=1, le=1000, description="Most mails on their way at once whose result is not yet written"
+    )
 
     @field_validator("secret_keys", mode="before")
     @classmethod
@@ -100,7 +104,8 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: obj
         return Settings.model_validate({**stored, **given})
     except ValidationError as error:
         causes = [
-            f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors()
+            f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
         ]
         raise ConfigError("; ".join(causes)) from None
 
@@ -119,7 +124,9 @@ def make_secrets(home: Path) -> Path:
     except OSError as error:
         raise ConfigError(f"the home {home} cannot be written: {error.strerror}") from None
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{PREFIX}SECRET_KEYS={secrets.token_urlsafe(48)}\n{PREFIX}ADDRESS_KEY={secrets.token_urlsafe(48)}\n")
+        file.write(
+            f"{PREFIX}SECRET_KEYS={secrets.token_urlsafe(48)}\n{PREFIX}ADDRESS_KEY={secrets.token_urlsafe(48)}\n"
+        )
     return path
 
 

@@ -31,6 +31,9 @@ class Links:
         self._manage = Tokens(keys, purpose="manage", numbers=2)
         self._preferences = Tokens(keys, purpose="preferences", numbers=1, timed=True)
         self._bounce = Tokens(keys, purpose="bounce", numbers=1)
+        self.confirm_width = self._confirm.width
+        self.never_width = self._never.width
+        self.preferences_width = self._preferences.width
         self.unsubscribe_width = self._unsubscribe.width
         self.manage_width = self._manage.width
 
@@ -47,8 +50,14 @@ class Links:
 
     # The second step of the double opt-in: good for seven days
 
+    def confirm_token(self, request_id: int, *, at: datetime) -> str:
+        return self._confirm.make(request_id, at=at)
+
+    def confirm_with(self, token: str) -> str:
+        return f"{self.base_url}/confirm/{token}"
+
     def confirm(self, request_id: int, *, at: datetime) -> str:
-        return f"{self.base_url}/confirm/{self._confirm.make(request_id, at=at)}"
+        return self.confirm_with(self.confirm_token(request_id, at=at))
 
     def read_confirm(self, token: str, *, now: datetime) -> int:
         """Return the request that this link confirms.
@@ -67,8 +76,14 @@ class Links:
 
     # "Never write to me again": never expires
 
+    def never_token(self, request_id: int) -> str:
+        return self._never.make(request_id)
+
+    def never_with(self, token: str) -> str:
+        return f"{self.base_url}/never/{token}"
+
     def never(self, request_id: int) -> str:
-        return f"{self.base_url}/never/{self._never.make(request_id)}"
+        return self.never_with(self.never_token(request_id))
 
     def read_never(self, token: str) -> int:
         """Return the request whose mail this link stood in.
@@ -110,8 +125,14 @@ class Links:
         """
         return SubscriptionRef(*self._manage.read(token).numbers)
 
+    def preferences_token(self, subscriber_id: int, *, at: datetime) -> str:
+        return self._preferences.make(subscriber_id, at=at)
+
+    def preferences_with(self, token: str) -> str:
+        return f"{self.base_url}/preferences/{token}"
+
     def preferences(self, subscriber_id: int, *, at: datetime) -> str:
-        return f"{self.base_url}/preferences/{self._preferences.make(subscriber_id, at=at)}"
+        return self.preferences_with(self.preferences_token(subscriber_id, at=at))
 
     def read_preferences(self, token: str, *, now: datetime) -> int:
         """Return the subscriber whose preferences this link opens.

@@ -59,5 +59,5 @@ def after_doubt(*, doubts: int, most: int, in_doubt: InDoubt, reason: str) -> St
 
 def retry_after(attempts: int) -> timedelta:
     """Return the wait before the next try: five minutes, doubling to four hours, spread a little."""
-    step = min(FIRST_RETRY * 2 ** max(attempts - 1, 0), LONGEST_RETRY)
+    step = min(FIRST_RETRY * (1 << max(attempts - 1, 0)), LONGEST_RETRY)
     return step * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (spreads load, guards nothing)

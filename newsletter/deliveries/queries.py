@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.db.database import Work
@@ -20,6 +21,15 @@ from newsletter.deliveries.models import (
     LaneName,
 )
 from newsletter.deliveries.policy import DOUBTFUL_CRASHES, InDoubt, Step
+
+_CLAIMED: tuple[Any, ...] = (
+    Delivery.id,
+    Delivery.batch_id,
+    Delivery.subscriber_id,
+    Delivery.subscription_id,
+    Delivery.content_id,
+    Delivery.occasion,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +124,10 @@ def claim(work: Work, *, batch_id: int, owner: str, lease: timedelta, most: int)
             attempts=Delivery.attempts + 1,
             next_attempt_at=None,
         )
-        .returning(
-            Delivery.id,
-            Delivery.batch_id,
-            Delivery.subscriber_id,
-            Delivery.subscription_id,
-            Delivery.content_id,
-            Delivery.occasion,
-            Delivery.attempts,
-            Delivery.doubts,
-            Delivery.created_at,
-        )
+        .returning(*_CLAIMED, Delivery.attempts, Delivery.doubts, Delivery.created_at)
         .execution_options(synchronize_session=False)
     )
-    held = [Held(Claimed(*row[:6]), row.attempts, row.doubts, row.created_at) for row in rows]
+    held = [Held(Claimed(*tuple(row)[:6]), row.attempts, row.doubts, row.created_at) for row in rows]
     return sorted(held, key=lambda each: each.row.id)
 
 
@@ -160,9 +160,7 @@ def renew(work: Work, *, owner: str, lease: timedelta) -> None:
     """Keep what `owner` holds for another lease; a lost one is not taken back."""
     work.session.execute(
         update(Delivery)
-        .where(
-            Delivery.owner == owner, Delivery.state == DeliveryState.SENDING, Delivery.lease_until > work.now
-        )
+        .where(Delivery.owner == owner, Delivery.state == DeliveryState.SENDING, Delivery.lease_until > work.now)
         .values(lease_until=work.now + lease)
         .execution_options(synchronize_session=False)
     )
@@ -170,7 +168,7 @@ def renew(work: Work, *, owner: str, lease: timedelta) -> None:
 
 def take_back(work: Work, *, batch_id: int, in_doubt: InDoubt) -> int:
     """Take back the rows of dead senders: they may have left, so the policy decides. Safe to repeat."""
-    again = and_(in_doubt == "resend", Delivery.doubts + 1 < DOUBTFUL_CRASHES)
+    again = and_(literal(in_doubt == "resend"), Delivery.doubts + 1 < DOUBTFUL_CRASHES)
     abandoned = (Delivery.batch_id == batch_id, _is_abandoned(work))
     common = {"owner": None, "lease_until": None, "doubts": Delivery.doubts + 1}
     resent = work.session.execute(
@@ -201,10 +199,10 @@ def give_up_doubtful(work: Work, *, batch_id: int) -> list[Claimed]:
             doubts=Delivery.doubts + 1,
             settled_at=work.now,
         )
-        .returning(*_claimed_columns())
+        .returning(*_CLAIMED)
         .execution_options(synchronize_session=False)
     )
-    return [Claimed(*row) for row in rows]
+    return [Claimed(*row) for row in rows.tuples()]
 
 
 def cancel_open(work: Work, *, batch_id: int, reason: str) -> int:
@@ -218,7 +216,7 @@ def cancel_open(work: Work, *, batch_id: int, reason: str) -> int:
     )
 
 
-def expire_deferred(work: Work, *, subscriptions: Select[tuple[int]], keep_batch: int, reason: str) -> int:
+def expire_deferred(work: Work, *, subscriptions: Select[int], keep_batch: int, reason: str) -> int:
     """Fail the deferred rows of these subscriptions in every other batch: their next slot has come."""
     return _end_rows(
         work,
@@ -298,14 +296,3 @@ def _end_rows(work: Work, *where: ColumnElement[bool], state: DeliveryState, rea
         .execution_options(synchronize_session=False)
     )
     return len(ended.all())
-
-
-def _claimed_columns() -> tuple[ColumnElement[int], ...]:
-    return (
-        Delivery.id,
-        Delivery.batch_id,
-        Delivery.subscriber_id,
-        Delivery.subscription_id,
-        Delivery.content_id,
-        Delivery.occasion,
-    )  # type: ignore[return-value]

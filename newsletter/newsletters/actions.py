@@ -98,26 +98,36 @@ def _check(new: NewNewsletter) -> None:
     for slug in (new.slug, *(topic.slug for topic in new.topics)):
         if not _SLUG.fullmatch(slug):
             raise InvalidInput(f"“{slug}” is no usable name: 2 to 40 of a–z, 0–9 and -, a letter first")
+    _check_languages(new)
+    if not _DOMAIN.fullmatch(new.mail_domain):
+        raise InvalidInput(f"“{new.mail_domain}” is no mail domain (ASCII, lower case)")
+    if not _ACCENT.fullmatch(new.accent):
+        raise InvalidInput(f"“{new.accent}” is no colour such as #0B5D3B")
+    for address in filter(None, (new.sender, new.confirmation_sender, new.owner)):
+        read_address(address)
+    if not new.topics:
+        raise InvalidInput("a newsletter needs at least one topic")
+    _check_rhythms(new)
+
+
+def _check_languages(new: NewNewsletter) -> None:
     if not new.languages:
         raise InvalidInput("a newsletter needs at least one language")
     for code in new.languages:
         language(code)
         if not new.names.get(code) or not new.institution.get(code):
             raise InvalidInput(f"the newsletter and its institution need a name in “{code}”")
-    if not _DOMAIN.fullmatch(new.mail_domain):
-        raise InvalidInput(f"“{new.mail_domain}” is no mail domain (ASCII, lower case)")
-    if not _ACCENT.fullmatch(new.accent):
-        raise InvalidInput(f"“{new.accent}” is no colour such as #0B5D3B")
+
+
+def _check_rhythms(new: NewNewsletter) -> None:
     try:
         zone(new.time_zone)
     except KeyError:
         raise InvalidInput(f"there is no time zone “{new.time_zone}”") from None
-    for address in filter(None, (new.sender, new.confirmation_sender, new.owner)):
-        read_address(address)
-    if not new.topics:
-        raise InvalidInput("a newsletter needs at least one topic")
     if not new.rhythms:
         raise InvalidInput("a newsletter needs at least one frequency")
+    if len({rhythm.frequency for rhythm in new.rhythms}) < len(new.rhythms):
+        raise InvalidInput("a newsletter has at most one rhythm of each frequency")
     for rhythm in new.rhythms:
         if rhythm.frequency is Frequency.WEEKLY and rhythm.weekday not in range(7):
             raise InvalidInput("a weekly rhythm needs a weekday, 0 (Monday) to 6")

@@ -19,7 +19,9 @@ def current_sequence(work: Work) -> int:
 
 def next_sequences(work: Work, count: int) -> range:
     """Take the next `count` sequences; the counter stays locked until this work ends, so take them last."""
-    last = work.session.execute(update(Counter).values(value=Counter.value + count).returning(Counter.value)).scalar_one()
+    last = work.session.execute(
+        update(Counter).values(value=Counter.value + count).returning(Counter.value)
+    ).scalar_one()
     return range(last - count + 1, last + 1)
 
 
@@ -55,5 +57,5 @@ def topics(work: Work) -> dict[int, Topic]:
     return {topic.id: topic for topic in work.session.scalars(select(Topic))}
 
 
-def _complete() -> Select[tuple[Newsletter]]:
+def _complete() -> Select[Newsletter]:
     return select(Newsletter).options(selectinload(Newsletter.topics), selectinload(Newsletter.rhythms))

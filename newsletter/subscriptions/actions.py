@@ -69,7 +69,7 @@ def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes) -> 
     address = read_address(sign_up.address)
     if not sign_up.newsletters:
         raise InvalidInput("no newsletter was chosen", code="no_newsletter")
-    wishes = [_wish(work, sign_up, newsletter_queries.by_slug(work, slug)) for slug in dict.fromkeys(sign_up.newsletters)]
+    wishes = [_wish(sign_up, newsletter_queries.by_slug(work, slug)) for slug in dict.fromkeys(sign_up.newsletters)]
     person = subscriber_actions.know(work, address=address, address_key=address_key)
     queries.lock(work, person.id)
     pending = [_ask(work, person, wish, sign_up) for wish in wishes]
@@ -127,9 +127,7 @@ def never_write_again(work: Work, *, token: str, links: Links) -> None:
     """
     request = queries.request(work, links.read_never(token))
     queries.lock(work, request.subscriber_id)
-    subscriber_actions.suppress(
-        work, address_hash=request.subscriber.address_hash, reason=SuppressionReason.NEVER
-    )
+    subscriber_actions.suppress(work, address_hash=request.subscriber.address_hash, reason=SuppressionReason.NEVER)
     for subscription in queries.of_subscriber(work, request.subscriber_id, *queries.OPEN):
         end(work, subscription, reason=EndReason.NEVER)
 
@@ -178,8 +176,8 @@ def change(
     work.session.refresh(subscription)
     old = subscription.choice
     now = newsletter_queries.current_sequence(work)
-    kept_topics = {topic: since for topic, since in old.topics}
-    kept_languages = {str(code): int(since) for code, since in old.languages}
+    kept_topics = dict(old.topics_since)
+    kept_languages = dict(old.languages_since)
     chosen = queries.choice_id(
         work,
         newsletter_id=newsletter.id,
@@ -211,7 +209,7 @@ class Wish:
     frequency: Frequency
 
 
-def _wish(work: Work, sign_up: SignUp, newsletter: Newsletter) -> Wish:
+def _wish(sign_up: SignUp, newsletter: Newsletter) -> Wish:
     every = [topic.slug for topic in newsletter.topics]
     return Wish(
         newsletter,
@@ -257,9 +255,9 @@ def _ask(work: Work, person: Subscriber, wish: Wish, sign_up: SignUp) -> bool:
             subscriber_id=person.id,
             newsletter_id=wish.newsletter.id,
             state=SubscriptionState.PENDING,
-            created_at=work.now,
         )
         work.session.add(subscription)
+    subscription.created_at = work.now  # the seven days to confirm start anew
     subscription.frequency = wish.frequency
     subscription.choice_id = queries.choice_id(
         work,

@@ -57,6 +57,16 @@ class Choice(Table):
     fingerprint: Mapped[str] = mapped_column(String(1000))
 
     @property
+    def languages_since(self) -> list[tuple[str, int]]:
+        """The languages in the reader's order, each with the sequence from which it counts."""
+        return [(str(code), int(since)) for code, since in self.languages]
+
+    @property
+    def topics_since(self) -> list[tuple[int, int]]:
+        """The topics, each with the sequence from which it counts."""
+        return [(topic, since) for topic, since in self.topics]
+
+    @property
     def language_codes(self) -> list[str]:
         return [str(code) for code, _ in self.languages]
 

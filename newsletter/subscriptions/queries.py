@@ -132,9 +132,7 @@ def requests_since(work: Work, *, subscriber_id: int, kind: RequestKind, period:
     return work.session.scalars(
         select(func.count())
         .select_from(Request)
-        .where(
-            Request.subscriber_id == subscriber_id, Request.kind == kind, Request.created_at > work.now - period
-        )
+        .where(Request.subscriber_id == subscriber_id, Request.kind == kind, Request.created_at > work.now - period)
     ).one()
 
 
@@ -151,9 +149,7 @@ def end_unconfirmed(work: Work, *, older_than: timedelta) -> int:
     """End the pending subscriptions that nobody confirmed in time."""
     ended = work.session.execute(
         update(Subscription)
-        .where(
-            Subscription.state == SubscriptionState.PENDING, Subscription.created_at <= work.now - older_than
-        )
+        .where(Subscription.state == SubscriptionState.PENDING, Subscription.created_at <= work.now - older_than)
         .values(state=SubscriptionState.ENDED, ended_at=work.now, end_reason=EndReason.EXPIRED)
         .returning(Subscription.id)
         .execution_options(synchronize_session=False)
@@ -183,7 +179,7 @@ def audience_counts(work: Work, *, newsletter_id: int, frequency: Frequency) -> 
     return [(choice, count) for choice, count in rows]
 
 
-def _complete() -> Select[tuple[Subscription]]:
+def _complete() -> Select[Subscription]:
     return select(Subscription).options(
         joinedload(Subscription.choice), joinedload(Subscription.newsletter), joinedload(Subscription.subscriber)
     )

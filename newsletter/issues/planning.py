@@ -1,0 +1,155 @@
+"""Planning: from the frozen cut to one delivery per reader who has something new, slice by slice, resumable.
+
+Each slice is one snapshot work that holds the issue's row: planners that run at once take turns, and one that
+dies loses nothing but its slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from newsletter.db.database import Database, Work
+from newsletter.deliveries import queries as ledger
+from newsletter.issues import digest, queries
+from newsletter.issues.digest import Candidate, Chosen, Reader
+from newsletter.issues.models import Cohort, Edition, EditionArticle, Issue, IssueState
+from newsletter.newsletters import queries as newsletter_queries
+from newsletter.subscriptions import queries as subscription_queries
+from newsletter.subscriptions.models import Choice, Form
+
+SLICE = 20_000
+SLOT_PASSED = "slot passed"
+
+
+def plan(database: Database, issue_id: int, *, size: int = SLICE) -> None:
+    """Plan an issue to its end. Safe to repeat, at once, and after a crash."""
+    while database.in_snapshot(lambda work: plan_slice(work, issue_id, size=size)):
+        pass
+
+
+def plan_slice(work: Work, issue_id: int, *, size: int = SLICE) -> bool:
+    """Plan the next slice of readers; False when the issue is planned."""
+    issue = queries.issue(work, issue_id, lock=True)
+    if issue.state is not IssueState.PLANNING:
+        return False
+    readers = queries.next_slice(work, issue, size=size)
+    if readers is None:
+        _close(work, issue)
+        return False
+    ledger.expire_deferred(
+        work,
+        subscriptions=queries.subscriptions_in(work, readers),
+        keep_batch=issue.batch_id,
+        reason=SLOT_PASSED,
+    )
+    issue.audience += queries.count_audience(work, readers)
+    queries.skip_readers(work, readers)
+    _Planner(work, readers).run()
+    issue.planned_to = readers.high
+    work.session.flush()
+    return True
+
+
+def find_edition(
+    work: Work, issue: Issue, *, language: str, form: Form, chosen: Sequence[Chosen], versions: dict[int, int]
+) -> int:
+    """Return the edition of an issue with exactly this content, made now if there is none."""
+    fingerprint = _fingerprint(language, form, chosen, versions)
+    known = queries.editions(work, issue.id).get(fingerprint)
+    if known is not None:
+        return known
+    edition = Edition(
+        issue_id=issue.id,
+        language=language,
+        form=form,
+        fingerprint=fingerprint,
+        articles=[
+            EditionArticle(
+                position=place, article_id=each.article_id, topic_id=each.topic_id, version=versions[each.article_id]
+            )
+            for place, each in enumerate(chosen, 1)
+        ],
+    )
+    work.session.add(edition)
+    work.session.flush()
+    return edition.id
+
+
+def _close(work: Work, issue: Issue) -> None:
+    """Go on to sending; an issue with nothing for anyone is empty, one with only skipped readers is finished."""
+    rows = ledger.ledger(work, issue.batch_id)
+    if rows.open:
+        issue.step(IssueState.SENDING)
+        return
+    issue.step(IssueState.FINISHED if rows.rows else IssueState.EMPTY)
+    issue.finished_at = work.now
+
+
+class _Planner:
+    """Plans the readers of one slice who can be written to."""
+
+    def __init__(self, work: Work, readers: queries.Slice) -> None:
+        self.work = work
+        self.readers = readers
+        self.issue = readers.issue
+        self.cut = readers.issue.cut or 0
+        self.topic_order = {topic.id: topic.position for topic in newsletter_queries.topics(work).values()}
+        self.cohorts = queries.cohorts(work, self.issue.id)
+        self.versions: dict[int, int] = {}
+        self.groups: dict[int, list[Candidate]] = {}
+
+    def run(self) -> None:
+        lowest = self._lowest_watermark()
+        self.groups = queries.candidates(self.work, newsletter_id=self.issue.newsletter_id, above=lowest, cut=self.cut)
+        self.versions = queries.versions(self.work, {row.article_id for rows in self.groups.values() for row in rows})
+        checked = [group_id for group_id, rows in self.groups.items() if digest.is_checked(rows)]
+        counted = queries.cohort_keys(self.work, self.readers, checked=checked)
+        choices = subscription_queries.choices(self.work, {key.choice_id for key, _ in counted})
+        for key, count in counted:
+            cohort = self.cohorts.get(key) or self._add_cohort(key, choices[key.choice_id])
+            if cohort.edition_id is None:
+                cohort.nothing_new += count
+        self.work.session.flush()
+        queries.insert_deliveries(self.work, self.readers, checked=checked)
+
+    def _lowest_watermark(self) -> int:
+        lowest = queries.lowest_watermark(self.work, self.readers)
+        return self.cut if lowest is None else lowest
+
+    def _add_cohort(self, key: queries.CohortKey, choice: Choice) -> Cohort:
+        reader = Reader(
+            languages=tuple(choice.languages_since),
+            topics=tuple(choice.topics_since),
+            watermark=key.watermark,
+            held=frozenset(int(group) for group in key.held.split(",") if group),
+        )
+        newer = {
+            group: rows for group, rows in self.groups.items() if any(row.sequence > key.watermark for row in rows)
+        }
+        chosen = digest.choose(newer, reader, cut=self.cut, topic_order=self.topic_order)
+        cohort = Cohort(
+            issue_id=self.issue.id,
+            choice_id=key.choice_id,
+            watermark=key.watermark,
+            held=key.held,
+            nothing_new=0,
+            edition_id=find_edition(
+                self.work,
+                self.issue,
+                language=choice.language_codes[0],
+                form=choice.form,
+                chosen=chosen,
+                versions=self.versions,
+            )
+            if chosen
+            else None,
+        )
+        self.work.session.add(cohort)
+        self.cohorts[key] = cohort
+        return cohort
+
+
+def _fingerprint(language: str, form: Form, chosen: Sequence[Chosen], versions: dict[int, int]) -> str:
+    content = " ".join(f"{each.topic_id}:{each.article_id}.{versions[each.article_id]}" for each in chosen)
+    return sha256(f"{language} {form} {content}".encode()).hexdigest()
