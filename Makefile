@@ -1,0 +1,52 @@
+# make demo: all the set-up, then the main job.  make test: all the set-up, then the tests.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN = .venv/bin
+CORES = $(shell nproc 2>/dev/null || echo 2)
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST = $(BIN)/python -m pytest -n $(CORES) --dist worksteal
+
+.PHONY: demo test check slow bench screenshots clean
+
+demo: .venv/.run
+	$(BIN)/newsletter demo $(ARGS)
+
+test: .venv/.dev system
+	TEST_DATABASE=sqlite $(PYTEST) -m "not slow" $(ARGS)
+	TEST_DATABASE=postgresql $(PYTEST) -m "not slow" $(ARGS)
+
+slow: .venv/.dev system
+	TEST_DATABASE=sqlite $(PYTEST) -m slow $(ARGS)
+	TEST_DATABASE=postgresql $(PYTEST) -m slow $(ARGS)
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.dev
+	$(BIN)/python benchmarks/splice.py
+	$(BIN)/python benchmarks/planning.py
+
+screenshots: .venv/.dev system
+	$(BIN)/python scripts/screenshot_mails.py screenshots
+	$(BIN)/python scripts/screenshot_pages.py screenshots
+
+clean:
+	rm -rf .venv screenshots dist build
+
+.PHONY: system
+system:
+	sh scripts/system_packages.sh
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say where: make PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+.venv/.dev: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[dev,postgresql,gunicorn]'
+	touch $@ .venv/.run
