@@ -250,22 +250,24 @@ def _ask(work: Work, person: Subscriber, wish: Wish, sign_up: SignUp) -> bool:
     subscription = queries.open_one(work, subscriber_id=person.id, newsletter_id=wish.newsletter.id)
     if subscription is not None and subscription.state is SubscriptionState.ACTIVE:
         return False
-    if subscription is None:
-        subscription = Subscription(
-            subscriber_id=person.id,
-            newsletter_id=wish.newsletter.id,
-            state=SubscriptionState.PENDING,
-        )
-        work.session.add(subscription)
-    subscription.created_at = work.now  # the seven days to confirm start anew
-    subscription.frequency = wish.frequency
-    subscription.choice_id = queries.choice_id(
+    chosen = queries.choice_id(
         work,
         newsletter_id=wish.newsletter.id,
         form=Form.DIGEST,
         languages=[(code, 0) for code in wish.languages],
         topics=[(topic, 0) for topic in wish.topics],
     )
+    if subscription is None:
+        subscription = Subscription(
+            subscriber_id=person.id,
+            newsletter_id=wish.newsletter.id,
+            state=SubscriptionState.PENDING,
+            choice_id=chosen,
+        )
+        work.session.add(subscription)
+    subscription.choice_id = chosen
+    subscription.frequency = wish.frequency
+    subscription.created_at = work.now  # the seven days to confirm start anew
     work.session.flush()
     _witness(work, subscription, ConsentKind.REQUESTED, sign_up.page_language, sign_up.text_shown)
     return True
