@@ -1,4 +1,4 @@
-"""Getting the bytes of a source: over http and https, or from a local file. Only here does this room leave the machine."""
+"""Getting the bytes of a source: over http and https, or from a local file; nothing else here leaves the machine."""
 
 from __future__ import annotations
 
@@ -16,18 +16,8 @@ from time import monotonic
 from urllib.parse import urljoin, urlsplit
 from urllib.request import url2pathname
 
+from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import (
-    DecodeError,
-    HTTPError,
-    LocationParseError,
-    NameResolutionError,
-    NewConnectionError,
-    SSLError,
-)
-from urllib3.exceptions import (
-    TimeoutError as LateError,
-)
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Url, parse_url
 
@@ -94,7 +84,7 @@ def _from_file(source: str, *, limit: int) -> Fetched:
     except PermissionError:
         raise InvalidInput("this file may not be read") from None
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"this file cannot be read ({error})") from error
+        raise InvalidInput("this file cannot be read") from error
 
 
 def _path(source: str) -> Path:
@@ -131,26 +121,32 @@ def _asked(url: str, *, deadline: float) -> Iterator[BaseHTTPResponse]:
     """Ask once, and give the answer to read; at the deadline it is cut off, even if it is still dripping."""
     target = _target(url)
     connection = _connection(target, timeout=max(deadline - monotonic(), 0.001))
+    late = threading.Event()
     try:
         connection.connect()
-        with _cut_off(connection.sock, at=deadline):
+        with _cut_off(connection.sock, at=deadline, late=late):
             connection.request("GET", target.request_uri, headers=_HEADERS, preload_content=False)
-            yield connection.getresponse()
-        if monotonic() >= deadline:  # what was cut off can look like an end
+            with contextlib.closing(connection.getresponse()) as response:
+                yield response
+        if late.is_set():  # what was cut off can look like an end
             raise Unavailable(_TOO_LATE)
-    except (HTTPError, http.client.HTTPException, OSError) as error:
-        raise Unavailable(_TOO_LATE if monotonic() >= deadline else _cause(error)) from error
+    except (exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        raise Unavailable(_TOO_LATE if late.is_set() else _cause(error)) from error
     finally:
         connection.close()
 
 
 @contextlib.contextmanager
-def _cut_off(connected: socket.socket | None, *, at: float) -> Iterator[None]:
+def _cut_off(connected: socket.socket | None, *, at: float, late: threading.Event) -> Iterator[None]:
     """A time-out of the socket alone would begin anew with every octet."""
-    if connected is None:
-        raise Unavailable("its server broke off")
-    # shut below the TLS layer, which the reading thread is inside of
-    watch = threading.Timer(at - monotonic(), _shut, [connected])
+
+    def shut() -> None:
+        late.set()
+        with contextlib.suppress(OSError):
+            if connected is not None:  # shut below the TLS layer, which the reading thread is inside of
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+    watch = threading.Timer(at - monotonic(), shut)
     watch.daemon = True
     watch.start()
     try:
@@ -159,15 +155,10 @@ def _cut_off(connected: socket.socket | None, *, at: float) -> Iterator[None]:
         watch.cancel()
 
 
-def _shut(connected: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(connected, socket.SHUT_RDWR)
-
-
 def _target(url: str) -> Url:
     try:
         target = parse_url(url)
-    except LocationParseError:
+    except exceptions.LocationParseError:
         target = Url()
     if target.scheme not in ("http", "https") or not target.host:
         raise InvalidInput(f"“{_shown(url)}” is no address of the web (http, https) or of a file")
@@ -208,13 +199,15 @@ def _bounded(chunks: Iterator[bytes], *, limit: int) -> bytes:
 
 
 def _cause(error: Exception) -> str:
-    if isinstance(error, LateError | TimeoutError) and not isinstance(error, NewConnectionError):
+    if isinstance(error, exceptions.TimeoutError | TimeoutError) and not isinstance(
+        error, exceptions.NewConnectionError
+    ):
         return _TOO_LATE
-    if isinstance(error, NameResolutionError):
+    if isinstance(error, exceptions.NameResolutionError):
         return "its server's name cannot be resolved"
-    if isinstance(error, SSLError | ssl.SSLError):
+    if isinstance(error, exceptions.SSLError | ssl.SSLError):
         return f"its server cannot be trusted ({clean_line(str(error))[:150]})"
-    if isinstance(error, DecodeError):
+    if isinstance(error, exceptions.DecodeError):
         return "its answer is packed in a broken way"
     if "refused" in str(error):
         return "its server refuses the connection"
