@@ -120,9 +120,9 @@ class Dialogue:
         relay = self._relay
         try:
             self._wire.dial(relay.host, relay.port, relay.limits.connect)
-        except gaierror as error:
+        except (gaierror, UnicodeError) as error:
             raise _stop("dns_failure", str(error)) from None
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             raise _stop("unreachable", str(error)) from None
         if relay.security == "tls":
             self._wrap()
