@@ -1,12 +1,12 @@
 """Turns a mail's templates and plain data into its three parts; once per edition, never per reader.
 
-templates/emails/<mail>/{subject.txt,body.txt,body.html} share the sheets in templates/emails/_base/. Each body.html tells at
-its top what its context holds; all of them need:
+templates/emails/<mail>/{subject.txt,body.txt,body.html} share the sheets in templates/emails/_base/. Each body.html tells
+at its top what its context holds; all of them need:
 
     newsletter     {name, institution, postal_address, cndp_reference (may be ""), accent (#hex), promise (may be "")}
     home_url       the institution's sign-up page in this language
 
-Contexts are plain: mappings, sequences, strings, numbers, dates. A key that is missing raises, a key too many is ignored.
+Contexts are plain: mappings, sequences, strings, numbers, dates. A missing key raises, a key too many is ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from css_inline import CSSInliner
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
@@ -52,7 +52,7 @@ _LTR_RUNS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The three parts of a mail: the subject on one line, the text with LF line ends, the HTML with its styles inlined."""
+    """The parts of a mail: the subject on one line, the text with LF line ends, the HTML with its styles inlined."""
 
     subject: str
     text: str
@@ -67,7 +67,9 @@ class MailTemplates:
         self._inliner = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
     def render(self, mail: str, *, language: str, context: Mapping[str, object]) -> Rendered:
-        """Render the mail called `mail` as readers of `language` get it. Addresses come out byte for byte as they went in.
+        """Render the mail called `mail` for the readers of `language`.
+
+        The markers at the end of its addresses come out as they went in, in the text and in the HTML.
 
         :raises InvalidInput: if we do not speak the language, or the accent is no colour
         :raises jinja2.UndefinedError: if the context lacks a key
@@ -97,7 +99,7 @@ def _environment(folder: Path) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
-        autoescape=lambda name: name is not None and name.endswith(".html"),
+        autoescape=select_autoescape(enabled_extensions=("html",), default_for_string=False),
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
@@ -214,7 +216,7 @@ def one_line(text: str) -> str:
 
 
 def _cleaned(value: object) -> object:
-    """Take out of foreign text, however deep, what could break a line, an encoder or the order of the words around it."""
+    """Take out of foreign text, however deep, what could break a line, an encoder or the order of words around it."""
     if isinstance(value, str):
         text = one_line(value).translate(_BIDI_CONTROLS)
         text = "".join(each for each in text if unicodedata.category(each) not in {"Cc", "Cs"})
@@ -260,7 +262,7 @@ def wrapped(text: str, width: int = WIDTH) -> list[str]:
 
 
 def direction_of_text(text: str) -> Direction:
-    """Return the direction that a reader's program gives a line: that of its first letter outside isolates (UAX 9, P2)."""
+    """Return the direction that programs give to a line: that of its first letter outside isolates (UAX 9, P2)."""
     depth = 0
     for each in text:
         kind = unicodedata.bidirectional(each)
