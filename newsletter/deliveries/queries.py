@@ -202,7 +202,7 @@ def give_up_doubtful(work: Work, *, batch_id: int) -> list[Claimed]:
         .returning(*_CLAIMED)
         .execution_options(synchronize_session=False)
     )
-    return [Claimed(*row) for row in rows.tuples()]
+    return [Claimed(*tuple(row)) for row in rows]
 
 
 def cancel_open(work: Work, *, batch_id: int, reason: str) -> int:

@@ -42,9 +42,12 @@ class RequestLane:
         self._compiled: dict[_Key, tuple[Letterhead, Compiled]] = {}
 
     def refused(self, work: Work, rows: Sequence[Claimed]) -> Mapping[int, str]:
-        """Refuse whose address was closed since, and whose request is gone or has nothing left to confirm."""
+        """Refuse those whose address was closed since, and those who answered before the mail left."""
         closed = closed_among(work, {row.subscriber_id for row in rows}, purpose=Purpose.CONFIRMATION)
-        return {row.id: "suppressed" for row in rows if row.subscriber_id in closed}
+        asked = queries.requests(work, {row.occasion for row in rows})
+        answered = {request.id for request in asked.values() if request.answered_at is not None}
+        reasons = {row.id: "answered" for row in rows if row.occasion in answered}
+        return reasons | {row.id: "suppressed" for row in rows if row.subscriber_id in closed}
 
     def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
         """Compose the mail of each row."""
