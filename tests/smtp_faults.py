@@ -195,7 +195,7 @@ class _Talk:
         self._server._open.append(self._socket)
 
     def _line(self) -> str:
-        return self._raw_line().decode().removesuffix("\r\n")
+        return self._raw_line().decode("utf-8", "replace").removesuffix("\r\n")
 
     def _raw_line(self) -> bytes:
         while b"\n" not in self._unread:

@@ -1,7 +1,7 @@
 """Turns a mail's templates and plain data into its three parts; once per edition, never per reader.
 
-templates/emails/<mail>/{subject.txt,body.txt,body.html} share the sheets in templates/emails/_base/. Each body.html tells
-at its top what its context holds; all of them need:
+templates/emails/<mail>/{subject.txt,body.txt,body.html} share the sheets in templates/emails/_base/. Each body.html
+tells at its top what its context holds; all of them need:
 
     newsletter     {name, institution, postal_address, cndp_reference (may be ""), accent (#hex), promise (may be "")}
     home_url       the institution's sign-up page in this language
@@ -11,15 +11,19 @@ Contexts are plain: mappings, sequences, strings, numbers, dates. A missing key 
 
 from __future__ import annotations
 
+import copy
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from gettext import c2py  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Literal
 
+from babel import Locale
+from babel.support import Translations
 from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
 from jinja2.runtime import Context
@@ -114,6 +118,7 @@ def _environment(folder: Path) -> Environment:
         "palette": palette,
         "runs": _runs,
         "spoken_date": _spoken_date,
+        "spoken_language": _spoken_language,
         "underlined": _underlined,
         "wrap": _wrap,
     }
@@ -125,17 +130,32 @@ def _environment(folder: Path) -> Environment:
 
 @pass_context
 def _gettext(context: Context, message: str) -> str:
-    return languages.translations(context["language"]).gettext(message)
+    return _messages(context["language"]).gettext(message)
 
 
 @pass_context
 def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
-    return languages.translations(context["language"]).ngettext(singular, plural, number)
+    return _messages(context["language"]).ngettext(singular, plural, number)
+
+
+@cache
+def _messages(code: str) -> Translations:
+    """Return a language's messages with its own plural forms: merging catalogues leaves the Germanic two in place."""
+    found = copy.copy(languages.translations(code))
+    if rule := re.search(r"plural=([^;\n]+)", found.gettext("")):
+        found.plural = c2py(rule[1])
+    return found
 
 
 @pass_context
 def _spoken_date(context: Context, day: date, *, with_year: bool = False) -> str:
     return languages.spoken_date(day, context["language"], with_year=with_year)
+
+
+@pass_context
+def _spoken_language(context: Context, code: str, own_name: str) -> str:
+    """Name a language in the reader's own (anglais, الإنجليزية); `own_name` is for one that CLDR does not know."""
+    return str(Locale.parse(languages.language(context["language"]).locale).languages.get(code, own_name))
 
 
 @pass_context

@@ -91,11 +91,12 @@ class Wire(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         """Read one complete reply; its code is GARBAGE if it is none (RFC 5321 section 4.2)."""
         lines: list[bytes] = []
-        code = b""
+        code, octets = b"", 0
         while True:
             line = self._read_line()
+            octets += len(line) + 2
             found = _REPLY_LINE.fullmatch(line)
-            if not found or (code and found[1] != code) or sum(map(len, lines)) > LONGEST_REPLY:
+            if not found or (code and found[1] != code) or octets > LONGEST_REPLY:
                 return GARBAGE, line or b"(an empty line)"
             code = found[1]
             lines.append(found[3] or b"")
