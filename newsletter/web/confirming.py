@@ -1,0 +1,66 @@
+"""The second step of the double opt-in: a page with a button, and what the button does."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from newsletter.base.errors import ExpiredToken
+from newsletter.db.database import Work
+from newsletter.subscriptions import actions, queries
+from newsletter.subscriptions.models import Request, SubscriptionState
+from newsletter.web.current import parts
+from newsletter.web.frame import page, shown_address
+from newsletter.web.speech import speak
+
+ACCESS = "public"
+blueprint = Blueprint("confirming", __name__, url_prefix="/confirm")
+
+
+@blueprint.get("/<token>")
+def ask(token: str) -> ResponseReturnValue:
+    with parts().database.reading() as work:
+        request = _request_of(work, token)
+        parts().links.read_confirm(token, now=work.now)
+        pending = queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
+        if pending:
+            return page(
+                "public/confirm.html",
+                newsletters=[subscription.newsletter for subscription in pending],
+                subscriptions=pending,
+                address=shown_address(request.subscriber),
+                token=token,
+            )
+        if request.answered_at is None:
+            raise ExpiredToken("what this link was about has ended", code="nothing_to_confirm")
+        return _confirmed_page(work, request, already=True)
+
+
+@blueprint.post("/<token>")
+def confirm(token: str) -> ResponseReturnValue:
+    with parts().database.work() as work:
+        request = _request_of(work, token)
+        already = not queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
+        actions.confirm(work, token=token, links=parts().links)
+        return _confirmed_page(work, request, already=already)
+
+
+def _request_of(work: Work, token: str) -> Request:
+    """Return the request of a link of any age, and answer in its language from here on.
+
+    :raises InvalidToken: if the link is not ours
+    """
+    request = queries.request(work, parts().links.read_old_confirm(token))
+    speak(request.language)
+    return request
+
+
+def _confirmed_page(work: Work, request: Request, *, already: bool) -> ResponseReturnValue:
+    active = queries.of_subscriber(work, request.subscriber_id, SubscriptionState.ACTIVE)
+    return page(
+        "public/confirmed.html",
+        newsletters=[subscription.newsletter for subscription in active] or [request.newsletter],
+        subscriptions=active,
+        address=shown_address(request.subscriber),
+        already=already,
+    )

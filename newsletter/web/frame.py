@@ -1,0 +1,63 @@
+"""Renders a page in its frame: whose letterhead, which theme, in which other languages it is to be had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flask import Response, make_response, render_template, url_for
+
+from newsletter.base.addresses import masked
+from newsletter.base.languages import LANGUAGES, Language
+from newsletter.newsletters.models import Newsletter
+from newsletter.subscribers.models import Subscriber
+from newsletter.web.speech import Said, said, spoken
+
+
+class Alternate(NamedTuple):
+    """The same page in another language."""
+
+    language: Language
+    url: str
+
+
+def page(
+    template: str,
+    *,
+    status: int = 200,
+    newsletters: Sequence[Newsletter] = (),
+    alternates: Sequence[Alternate] = (),
+    **context: object,
+) -> Response:
+    """Render a page about these newsletters."""
+    html = render_template(
+        template,
+        letterhead=letterhead(newsletters),
+        theme=_theme(newsletters),
+        alternates=alternates,
+        newsletters=newsletters,
+        **context,
+    )
+    return make_response(html, status)
+
+
+def letterhead(newsletters: Sequence[Newsletter]) -> Said | None:
+    """Return the institution's name, if it is one and the same."""
+    names = {said(newsletter.institution) for newsletter in newsletters}
+    return names.pop() if len(names) == 1 else None
+
+
+def shown_address(person: Subscriber) -> str:
+    """Write a person's address so that nobody else learns it from the page."""
+    return masked(person.address) if person.address else "…"
+
+
+def home_in_other_languages() -> list[Alternate]:
+    """Return the sign-up page in each other language."""
+    others = (language for language in LANGUAGES.values() if language is not spoken())
+    return [Alternate(language, url_for("signup.form", lang=language.code)) for language in others]
+
+
+def _theme(newsletters: Sequence[Newsletter]) -> str | None:
+    one_accent = len({newsletter.accent.upper() for newsletter in newsletters}) == 1
+    return newsletters[0].slug if one_accent else None

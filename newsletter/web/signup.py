@@ -1,0 +1,88 @@
+"""The sign-up page, and the answer that is the same for every address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from newsletter.base.addresses import masked, read_address
+from newsletter.newsletters import queries
+from newsletter.newsletters.models import Newsletter
+from newsletter.subscriptions import actions
+from newsletter.web.current import parts
+from newsletter.web.frame import home_in_other_languages, letterhead, page
+from newsletter.web.problems import Problem
+from newsletter.web.rhythm import frequencies_offered
+from newsletter.web.signup_form import SignUpForm, blank_form, languages_of, problems_of, read_form, sign_up_of
+from newsletter.web.speech import gettext, spoken
+
+ACCESS = "public"
+blueprint = Blueprint("signup", __name__)
+
+
+@blueprint.get("/")
+def root() -> ResponseReturnValue:
+    return redirect(url_for("signup.form", lang=spoken().code))
+
+
+@blueprint.get("/<spoken:lang>/")
+def form(lang: str) -> ResponseReturnValue:
+    with parts().database.reading() as work:
+        newsletters = queries.all_newsletters(work)
+        chosen = request.args.getlist("newsletters")
+        return _form_page(newsletters, blank_form(newsletters, page_language=lang, chosen=chosen))
+
+
+@blueprint.get("/<spoken:lang>/subscriptions")
+def back_to_form(lang: str) -> ResponseReturnValue:
+    return redirect(url_for("signup.form", lang=lang))
+
+
+@blueprint.post("/<spoken:lang>/subscriptions")
+def subscribe(lang: str) -> ResponseReturnValue:
+    with parts().database.work() as work:
+        newsletters = queries.all_newsletters(work)
+        filled = read_form(request.form, newsletters, page_language=lang)
+        problems = problems_of(filled, newsletters)
+        if problems:
+            return _form_page(newsletters, filled, problems)
+        sign_up = sign_up_of(filled, page_language=lang, text_shown=consent(newsletters))
+        actions.request_subscription(work, sign_up=sign_up, address_key=parts().address_key)
+    return page(
+        "public/look_in_your_mail.html",
+        newsletters=newsletters,
+        alternates=home_in_other_languages(),
+        address=masked(read_address(filled.address).mailed),
+    )
+
+
+def consent(newsletters: Sequence[Newsletter]) -> str:
+    """Write what a person agrees to by pressing the button."""
+    institution = letterhead(newsletters)
+    if institution is None:
+        return gettext(
+            "By subscribing you agree to receive the newsletters chosen. Your address serves for nothing else."
+        )
+    return gettext(
+        "By subscribing you agree to receive the newsletters chosen. Your address serves for nothing else. "
+        "Responsible: %(institution)s.",
+        institution=institution.text,
+    )
+
+
+def _form_page(
+    newsletters: Sequence[Newsletter], filled: SignUpForm, problems: Sequence[Problem] = ()
+) -> ResponseReturnValue:
+    return page(
+        "public/sign_up.html",
+        status=400 if problems else 200,
+        newsletters=newsletters,
+        alternates=home_in_other_languages(),
+        form=filled,
+        problems=problems,
+        languages=languages_of(newsletters),
+        frequencies=frequencies_offered(newsletters),
+        consent=consent(newsletters),
+    )

@@ -1,0 +1,109 @@
+"""The sign-up form: as it is shown first, as it was typed, and what is missing in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from werkzeug.datastructures import MultiDict
+
+from newsletter.base.addresses import read_address
+from newsletter.base.errors import InvalidInput
+from newsletter.base.languages import LANGUAGES, Language
+from newsletter.newsletters.models import Frequency, Newsletter
+from newsletter.subscriptions.actions import SignUp
+from newsletter.web.problems import Problem
+from newsletter.web.speech import gettext, said
+
+
+@dataclass(frozen=True, slots=True)
+class SignUpForm:
+    """What stands in the form's fields; `topics` by newsletter, `also` are the further languages."""
+
+    address: str
+    newsletters: Sequence[str]
+    topics: Mapping[str, Sequence[str]]
+    language: str
+    also: Sequence[str]
+    frequency: str
+
+    @property
+    def languages(self) -> list[str]:
+        """The reader's languages in order of preference."""
+        return list(dict.fromkeys((self.language, *self.also)))
+
+
+def blank_form(offered: Sequence[Newsletter], *, page_language: str, chosen: Sequence[str] = ()) -> SignUpForm:
+    """Return the form as it is shown first: every topic, the page's language, the first rhythm."""
+    codes = [language.code for language in languages_of(offered)]
+    return SignUpForm(
+        address="",
+        newsletters=chosen if len(offered) > 1 else [newsletter.slug for newsletter in offered],
+        topics={newsletter.slug: [topic.slug for topic in newsletter.topics] for newsletter in offered},
+        language=page_language if page_language in codes else next(iter(codes), page_language),
+        also=(),
+        frequency=next((str(rhythm.frequency) for newsletter in offered for rhythm in newsletter.rhythms), ""),
+    )
+
+
+def read_form(values: MultiDict[str, str], offered: Sequence[Newsletter], *, page_language: str) -> SignUpForm:
+    """Read what was sent. A field that the sender did not show keeps what it is first shown with."""
+    blank = blank_form(offered, page_language=page_language)
+    shown = values.getlist("shown_topics")
+    return SignUpForm(
+        address=values.get("address", ""),
+        newsletters=values.getlist("newsletters"),
+        topics={
+            slug: values.getlist(f"topics.{slug}") if slug in shown else topics for slug, topics in blank.topics.items()
+        },
+        language=values.get("language", blank.language),
+        also=values.getlist("also"),
+        frequency=values.get("frequency", blank.frequency),
+    )
+
+
+def problems_of(form: SignUpForm, offered: Sequence[Newsletter]) -> list[Problem]:
+    """Return what keeps this form from being taken, in the order of its fields."""
+    problems = [*_address_problems(form)]
+    if not form.newsletters:
+        problems.append(Problem("newsletters", gettext("Choose at least one newsletter.")))
+    for newsletter in offered:
+        if newsletter.slug in form.newsletters and not form.topics[newsletter.slug]:
+            name = said(newsletter.names).text
+            message = gettext("Choose at least one topic of “%(newsletter)s”.", newsletter=name)
+            problems.append(Problem(f"topics-{newsletter.slug}", message))
+    return problems
+
+
+def sign_up_of(form: SignUpForm, *, page_language: str, text_shown: str) -> SignUp:
+    """Return the wish that a form without problems holds.
+
+    :raises InvalidInput: if the frequency is none of ours
+    """
+    if form.frequency not in set(Frequency):
+        raise InvalidInput("no such frequency", code="unknown_frequency")
+    return SignUp(
+        address=form.address,
+        newsletters=form.newsletters,
+        languages=form.languages,
+        frequency=Frequency(form.frequency),
+        page_language=page_language,
+        text_shown=text_shown,
+        topics=form.topics,
+    )
+
+
+def languages_of(newsletters: Sequence[Newsletter]) -> list[Language]:
+    """Return the languages that at least one of these newsletters speaks."""
+    codes = {code for newsletter in newsletters for code in newsletter.languages}
+    return [language for code, language in LANGUAGES.items() if code in codes]
+
+
+def _address_problems(form: SignUpForm) -> list[Problem]:
+    try:
+        read_address(form.address)
+    except InvalidInput as error:
+        if error.code == "address_empty":
+            return [Problem("address", gettext("Enter your mail address."))]
+        return [Problem("address", gettext("This is not a complete mail address: it looks like name@example.ma."))]
+    return []
