@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from newsletter.base.errors import NewsletterError
+from newsletter.base.errors import NewsletterError, Unavailable
 from newsletter.db.database import Database, Work
 from newsletter.deliveries import queries
 from newsletter.deliveries.lanes import Claimed, Lane, Settled, Uncomposable
 from newsletter.deliveries.models import Batch, BatchState, Delivery, DeliveryState
-from newsletter.deliveries.policy import InDoubt, Step, after_verdict
+from newsletter.deliveries.policy import InDoubt, Step, after_verdict, in_cancelled_batch
 from newsletter.mail.port import MailBackend, Message, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -90,9 +90,9 @@ def send_batch(database: Database, backend: MailBackend, lane: Lane, batch_id: i
 def _next_window(work: Work, lane: Lane, batch_id: int, sender: Sender, tally: Tally) -> _Window:
     """Claim rows, drop those who must no longer get it, compose the rest; all in the intent work."""
     batch = queries.batch(work, batch_id)
+    _take_back(work, lane, batch, "hold" if batch.state is BatchState.CANCELLED else sender.in_doubt)
     if batch.state is not BatchState.OPEN:
         return _Window()
-    _take_back(work, lane, batch, sender.in_doubt)
     held = queries.claim(work, batch_id=batch_id, owner=sender.name, lease=sender.lease, most=sender.window)
     refused = lane.refused(work, [each.row for each in held]) if held else {}
     for row_id, reason in refused.items():
@@ -136,6 +136,8 @@ def _settle(work: Work, lane: Lane, window: _Window, sender: Sender, tally: Tall
             doubts=held.doubts,
             in_doubt=sender.in_doubt,
         )
+        if batch.state is BatchState.CANCELLED:
+            step = in_cancelled_batch(step)
         if verdict.outcome is Outcome.STOP and tally.stopped is None:
             tally.stopped = f"{verdict.reason}: {verdict.text}" if verdict.text else verdict.reason
         if not queries.settle(
@@ -178,8 +180,11 @@ def _heartbeat(database: Database, sender: Sender) -> Iterator[None]:
 
     def beat() -> None:
         while not done.wait(min(HEARTBEAT, sender.lease / 3).total_seconds()):
-            with database.work() as work:
-                queries.renew(work, owner=sender.name, lease=sender.lease)
+            try:
+                with database.work() as work:
+                    queries.renew(work, owner=sender.name, lease=sender.lease)
+            except Unavailable as error:
+                log.warning("the leases of %s were not renewed: %s", sender.name, error)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

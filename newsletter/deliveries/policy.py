@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -16,6 +16,7 @@ LONGEST_RETRY = timedelta(hours=4)
 JITTER = 0.2
 DOUBTFUL_VERDICTS = 2
 DOUBTFUL_CRASHES = 3
+CANCELLED = "cancelled in flight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,14 @@ def after_verdict(
             if again > give_up_at:
                 return Step(DeliveryState.FAILED, f"gave up: {verdict.reason}"[:60])
             return Step(DeliveryState.DEFERRED, verdict.reason, next_attempt_at=again)
+
+
+def in_cancelled_batch(step: Step) -> Step:
+    """Return where a row of a cancelled batch goes instead of being tried again."""
+    if step.state in {DeliveryState.PENDING, DeliveryState.DEFERRED}:
+        state = DeliveryState.UNCERTAIN if step.is_doubt else DeliveryState.CANCELLED
+        return replace(step, state=state, reason=CANCELLED, next_attempt_at=None, is_possible_copy=False)
+    return step
 
 
 def after_doubt(*, doubts: int, most: int, in_doubt: InDoubt, reason: str) -> Step:

@@ -94,11 +94,12 @@ def standing_batch(work: Work, *, lane: LaneName, kind: str, patience: timedelta
 
 
 def due_batches(work: Work, *, lanes: Sequence[LaneName]) -> list[tuple[int, LaneName]]:
-    """Return the open batches of these lanes that have a row to send now, oldest first."""
-    due = select(Delivery.batch_id).where(Delivery.batch_id == Batch.id, _is_due(work) | _is_abandoned(work)).exists()
+    """Return the batches of these lanes with a row to send now, or with one of a dead sender, oldest first."""
+    due = select(Delivery.batch_id).where(Delivery.batch_id == Batch.id, _is_due(work)).exists()
+    abandoned = select(Delivery.batch_id).where(Delivery.batch_id == Batch.id, _is_abandoned(work)).exists()
     rows = work.session.execute(
         select(Batch.id, Batch.lane)
-        .where(Batch.lane.in_(lanes), Batch.state == BatchState.OPEN, due)
+        .where(Batch.lane.in_(lanes), or_(and_(Batch.state == BatchState.OPEN, due), abandoned))
         .order_by(Batch.id)
     )
     return [(row.id, row.lane) for row in rows]

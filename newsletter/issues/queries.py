@@ -59,7 +59,7 @@ def issue(work: Work, issue_id: int, *, lock: bool = False) -> Issue:
     :raises NotFound: if there is none of that number
     """
     wanted = select(Issue).where(Issue.id == issue_id).execution_options(populate_existing=True)
-    wanted = wanted.with_for_update(of=Issue) if lock else wanted.options(joinedload(Issue.newsletter))
+    wanted = wanted.with_for_update(of=Issue, key_share=True) if lock else wanted.options(joinedload(Issue.newsletter))
     found = work.session.scalars(wanted).one_or_none()
     if found is None:
         raise NotFound(f"there is no issue {issue_id}")

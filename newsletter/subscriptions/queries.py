@@ -53,7 +53,7 @@ def open_one(work: Work, *, subscriber_id: int, newsletter_id: int) -> Subscript
 
 def lock(work: Work, subscriber_id: int) -> None:
     """Let one work at a time act for this person."""
-    work.session.execute(select(Subscriber.id).where(Subscriber.id == subscriber_id).with_for_update())
+    work.session.execute(select(Subscriber.id).where(Subscriber.id == subscriber_id).with_for_update(key_share=True))
 
 
 def request(work: Work, request_id: int) -> Request:
