@@ -74,7 +74,9 @@ def translations(code: str) -> Translations:
         with path.open("rb") as file:
             write_mo(buffer, read_po(file, locale=language(code).locale))
         buffer.seek(0)
-        merged.merge(Translations(buffer))
+        catalogue = Translations(buffer)
+        merged.merge(catalogue)
+        merged.plural = catalogue.plural  # merging takes the messages and leaves the rule of their plurals behind
     return merged
 
 
