@@ -47,7 +47,9 @@ class SignUp:
     """What the form asked for.
 
     `topics` names the chosen topics by newsletter (a newsletter that is not in it: all its topics); `languages` is
-    the reader's order of preference; `text_shown` is what the person read before pressing the button.
+    the reader's order of preference, of which each newsletter takes those it speaks; a newsletter that does not come
+    at this `frequency`, while another one chosen does, comes at its own; `text_shown` is what the person read before
+    pressing the button.
     """
 
     address: str
@@ -65,11 +67,13 @@ def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes) -> 
     :raises InvalidInput: if the address, a topic, a language or the frequency cannot be used
     :raises NotFound: if there is no such newsletter
     """
-    language(sign_up.page_language)
+    for code in (sign_up.page_language, *sign_up.languages):
+        language(code)
     address = read_address(sign_up.address)
     if not sign_up.newsletters:
         raise InvalidInput("no newsletter was chosen", code="no_newsletter")
-    wishes = [_wish(sign_up, newsletter_queries.by_slug(work, slug)) for slug in dict.fromkeys(sign_up.newsletters)]
+    chosen = [newsletter_queries.by_slug(work, slug) for slug in dict.fromkeys(sign_up.newsletters)]
+    wishes = [_wish(sign_up, newsletter, chosen) for newsletter in chosen]
     person = subscriber_actions.know(work, address=address, address_key=address_key)
     queries.lock(work, person.id)
     pending = [_ask(work, person, wish, sign_up) for wish in wishes]
@@ -209,13 +213,17 @@ class Wish:
     frequency: Frequency
 
 
-def _wish(sign_up: SignUp, newsletter: Newsletter) -> Wish:
+def _wish(sign_up: SignUp, newsletter: Newsletter, chosen: Sequence[Newsletter]) -> Wish:
     every = [topic.slug for topic in newsletter.topics]
+    spoken = [code for code in sign_up.languages if code in newsletter.languages]
+    frequency = sign_up.frequency or newsletter.rhythms[0].frequency
+    if not _comes(newsletter, frequency) and any(_comes(other, frequency) for other in chosen):
+        frequency = newsletter.rhythms[0].frequency
     return Wish(
         newsletter,
         _topic_ids(newsletter, sign_up.topics.get(newsletter.slug, every)),
-        _languages(newsletter, sign_up.languages),
-        _frequency(newsletter, sign_up.frequency or newsletter.rhythms[0].frequency),
+        _languages(newsletter, spoken or sign_up.languages),
+        _frequency(newsletter, frequency),
     )
 
 
@@ -240,9 +248,13 @@ def _languages(newsletter: Newsletter, codes: Sequence[str]) -> list[str]:
 
 
 def _frequency(newsletter: Newsletter, frequency: Frequency) -> Frequency:
-    if frequency not in {rhythm.frequency for rhythm in newsletter.rhythms}:
+    if not _comes(newsletter, frequency):
         raise InvalidInput(f"the newsletter does not come {frequency}", code="unknown_frequency")
     return frequency
+
+
+def _comes(newsletter: Newsletter, frequency: Frequency) -> bool:
+    return frequency in {rhythm.frequency for rhythm in newsletter.rhythms}
 
 
 def _ask(work: Work, person: Subscriber, wish: Wish, sign_up: SignUp) -> bool:

@@ -64,14 +64,25 @@ def read_form(values: MultiDict[str, str], offered: Sequence[Newsletter], *, pag
 
 def problems_of(form: SignUpForm, offered: Sequence[Newsletter]) -> list[Problem]:
     """Return what keeps this form from being taken, in the order of its fields."""
-    problems = [*_address_problems(form)]
+    chosen = [newsletter for newsletter in offered if newsletter.slug in form.newsletters]
+    problems = _address_problems(form)
     if not form.newsletters:
         problems.append(Problem("newsletters", gettext("Choose at least one newsletter.")))
-    for newsletter in offered:
-        if newsletter.slug in form.newsletters and not form.topics[newsletter.slug]:
-            name = said(newsletter.names).text
-            message = gettext("Choose at least one topic of “%(newsletter)s”.", newsletter=name)
-            problems.append(Problem(f"topics-{newsletter.slug}", message))
+    problems += [problem for newsletter in chosen for problem in _problems_with(newsletter, form)]
+    frequencies = {rhythm.frequency for newsletter in chosen for rhythm in newsletter.rhythms}
+    if chosen and form.frequency in set(Frequency) and form.frequency not in frequencies:
+        problems.append(Problem("frequency", gettext("None of the newsletters chosen comes this often.")))
+    return problems
+
+
+def _problems_with(newsletter: Newsletter, form: SignUpForm) -> list[Problem]:
+    name, problems = said(newsletter.names).text, []
+    if not form.topics[newsletter.slug]:
+        message = gettext("Choose at least one topic of “%(newsletter)s”.", newsletter=name)
+        problems.append(Problem(f"topics-{newsletter.slug}", message))
+    if set(form.languages) <= set(LANGUAGES) and not set(form.languages) & set(newsletter.languages):
+        message = gettext("“%(newsletter)s” does not come in this language: choose another.", newsletter=name)
+        problems.append(Problem("language", message))
     return problems
 
 
