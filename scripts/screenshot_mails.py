@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from babel import Locale
 from playwright.sync_api import Browser, Route, sync_playwright
 
 from newsletter.base.languages import LANGUAGES, language
@@ -111,8 +110,6 @@ def topics(told: Sequence[Mapping[str, Any]], code: str) -> list[dict[str, objec
     own = sorted(articles(code), key=lambda each: not each["image_url"])  # one with a picture leads
     other = articles("fr" if code == "en" else "en")
     own.insert(1, next(each for each in other if each["slug"] == "services" and not each["image_url"]))
-    for each in own:
-        each["language_name"] = Locale.parse(language(code).locale).languages[str(each["language"])]
     of = {topic["slug"]: [each for each in own if each["slug"] == topic["slug"]][:3] for topic in told}
     return [{"name": topic["names"][code], "articles": of[topic["slug"]]} for topic in told]
 
@@ -138,6 +135,7 @@ def article(entry: ET.Element, code: str) -> dict[str, object]:
         "image_alt": "zellij",
         "language": code,
         "direction": language(code).direction,
+        "language_name": language(code).name,
     }
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from gettext import c2py  # type: ignore[attr-defined]
+from gettext import c2py
 from pathlib import Path
 from typing import Literal
 
@@ -112,7 +112,7 @@ def _environment(folder: Path) -> Environment:
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters |= {
-        "cut": cut,
+        "cut": _cut,
         "isolate": _isolate,
         "ltr": _ltr,
         "palette": palette,
@@ -143,19 +143,24 @@ def _messages(code: str) -> Translations:
     """Return a language's messages with its own plural forms: merging catalogues leaves the Germanic two in place."""
     found = copy.copy(languages.translations(code))
     if rule := re.search(r"plural=([^;\n]+)", found.gettext("")):
-        found.plural = c2py(rule[1])
+        found.plural = c2py(rule[1])  # type: ignore[assignment]
     return found
+
+
+# Filters take what a missing key leaves behind, too: str() of it is what raises.
 
 
 @pass_context
 def _spoken_date(context: Context, day: date, *, with_year: bool = False) -> str:
+    str(day)
     return languages.spoken_date(day, context["language"], with_year=with_year)
 
 
 @pass_context
 def _spoken_language(context: Context, code: str, own_name: str) -> str:
     """Name a language in the reader's own (anglais, الإنجليزية); `own_name` is for one that CLDR does not know."""
-    return str(Locale.parse(languages.language(context["language"]).locale).languages.get(code, own_name))
+    names = Locale.parse(languages.language(context["language"]).locale).languages
+    return str(names.get(str(code), str(own_name)))
 
 
 @pass_context
@@ -180,12 +185,12 @@ def _ltr(context: Context, value: object) -> str:
 @pass_context
 def _runs(context: Context, value: str, direction: str) -> str:
     """Isolate the runs that a right-to-left text would tear apart; text in the other direction stays as it is."""
-    html, pieces, end = context.eval_ctx.autoescape, [], 0
-    for run in _LTR_RUNS.finditer(value) if direction == "rtl" else ():
-        pieces += [value[end : run.start()], _isolated(context, run[0], "ltr")]
+    text, pieces, end = str(value), [], 0
+    for run in _LTR_RUNS.finditer(text) if direction == "rtl" else ():
+        pieces += [text[end : run.start()], _isolated(context, run[0], "ltr")]
         end = run.end()
-    pieces.append(value[end:])
-    return Markup("").join(pieces) if html else "".join(pieces)
+    pieces.append(text[end:])
+    return (Markup("") if context.eval_ctx.autoescape else "").join(pieces)
 
 
 def _isolated(context: Context, text: str, direction: str) -> str:
@@ -209,7 +214,7 @@ def _underlined(context: Context, value: str, mark: str = "-", direction: str | 
 
 
 def _lines(text: str, direction: str) -> list[str]:
-    return [_marked(line, direction) for line in _closed(wrapped(one_line(text)))]
+    return [_marked(line, direction) for line in _closed(wrapped(one_line(str(text))))]
 
 
 def _marked(line: str, direction: str) -> str:
@@ -246,6 +251,10 @@ def _cleaned(value: object) -> object:
     if isinstance(value, Sequence):
         return [_cleaned(each) for each in value]
     return value
+
+
+def _cut(value: str, limit: int) -> str:
+    return cut(str(value), limit)
 
 
 def cut(text: str, limit: int) -> str:
