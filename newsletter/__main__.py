@@ -1,0 +1,21 @@
+"""The command `newsletter`: wires the doors, which do not know each other."""
+
+from __future__ import annotations
+
+from newsletter.cli.app import group
+from newsletter.cli.serving import serve_command
+from newsletter.web.app import create_app
+from newsletter.worker.command import worker
+from newsletter.worker.loop import sending_beside
+
+group.add_command(serve_command(create_app, sending_beside))
+group.add_command(worker)
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    group(prog_name="newsletter")
+
+
+if __name__ == "__main__":
+    main()

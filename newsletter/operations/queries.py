@@ -1,0 +1,126 @@
+"""Questions that span rooms: what an issue's editions reached, what a person was mailed, who would get what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from newsletter.db.database import Work
+from newsletter.deliveries.models import Batch, Delivery, DeliveryState, LaneName
+from newsletter.issues.models import Edition, EditionArticle, Issue
+from newsletter.newsletters.models import Newsletter
+from newsletter.subscriptions.models import Form, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class EditionLine:
+    """An edition of an issue: how many articles it holds, for how many readers it was planned, how many it reached."""
+
+    id: int
+    language: str
+    form: Form
+    articles: int
+    readers: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mailed:
+    """A delivery of a person, and what it was: an issue of a newsletter, or a kind of transactional mail."""
+
+    id: int
+    lane: LaneName
+    kind: str | None
+    issue_id: int | None
+    newsletter: str | None
+    state: DeliveryState
+    reason: str | None
+    reply_code: int | None
+    attempts: int
+    possible_copies: int
+    created_at: datetime
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceCount:
+    """How many deliveries of a batch are in a state for a reason, by their readers' choice."""
+
+    choice_id: int
+    state: DeliveryState
+    reason: str | None
+    rows: int
+
+
+def editions_of(work: Work, issue: Issue) -> list[EditionLine]:
+    """Return the editions of an issue, the most read first."""
+    articles = (
+        select(EditionArticle.edition_id, func.count().label("articles")).group_by(EditionArticle.edition_id).subquery()
+    )
+    readers = (
+        select(
+            Delivery.content_id,
+            func.count().label("readers"),
+            func.count().filter(Delivery.state == DeliveryState.ACCEPTED).label("accepted"),
+        )
+        .where(Delivery.batch_id == issue.batch_id)
+        .group_by(Delivery.content_id)
+        .subquery()
+    )
+    reached = func.coalesce(readers.c.readers, 0)
+    rows = work.session.execute(
+        select(
+            Edition.id,
+            Edition.language,
+            Edition.form,
+            func.coalesce(articles.c.articles, 0),
+            reached,
+            func.coalesce(readers.c.accepted, 0),
+        )
+        .outerjoin(articles, articles.c.edition_id == Edition.id)
+        .outerjoin(readers, readers.c.content_id == Edition.id)
+        .where(Edition.issue_id == issue.id)
+        .order_by(reached.desc(), Edition.id)
+    )
+    return [EditionLine(*row) for row in rows.tuples()]
+
+
+def mailed_to(work: Work, subscriber_id: int, *, limit: int) -> Sequence[Mailed]:
+    """Return the newest deliveries of a person."""
+    rows = work.session.execute(
+        select(
+            Delivery.id,
+            Batch.lane,
+            Batch.kind,
+            Issue.id,
+            Newsletter.slug,
+            Delivery.state,
+            Delivery.reason,
+            Delivery.reply_code,
+            Delivery.attempts,
+            Delivery.possible_copies,
+            Delivery.created_at,
+            Delivery.settled_at,
+        )
+        .join(Batch, Batch.id == Delivery.batch_id)
+        .outerjoin(Issue, Issue.batch_id == Batch.id)
+        .outerjoin(Newsletter, Newsletter.id == Issue.newsletter_id)
+        .where(Delivery.subscriber_id == subscriber_id)
+        .order_by(Delivery.id.desc())
+        .limit(limit)
+    )
+    return [Mailed(*tuple(row)) for row in rows]
+
+
+def counts_by_choice(work: Work, batch_id: int) -> list[ChoiceCount]:
+    """Count the deliveries of a batch by their readers' choice, state and reason."""
+    rows = work.session.execute(
+        select(Subscription.choice_id, Delivery.state, Delivery.reason, func.count())
+        .join(Subscription, Subscription.id == Delivery.subscription_id)
+        .where(Delivery.batch_id == batch_id)
+        .group_by(Subscription.choice_id, Delivery.state, Delivery.reason)
+    )
+    return [ChoiceCount(*row) for row in rows.tuples()]

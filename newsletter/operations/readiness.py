@@ -1,0 +1,27 @@
+"""Whether a database can be worked on: it answers, and its tables are those that this version speaks of."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from newsletter.db import migrations
+from newsletter.db.database import Database
+
+
+def require_answer(database: Database) -> None:
+    """Make sure that the database answers.
+
+    :raises Unavailable: if it does not
+    """
+    with database.reading() as work:
+        work.session.execute(text("SELECT 1"))
+
+
+def require_ready(database: Database) -> None:
+    """Make sure that the database answers and stands at the newest migration.
+
+    :raises Unavailable: if it does not answer
+    :raises ConfigError: telling what to run
+    """
+    require_answer(database)
+    migrations.require_newest(database)
