@@ -105,7 +105,8 @@ def parse_feed(data: bytes, *, url: str, content_type: str | None = None) -> Fee
 
 
 def _feed(source: _Source, raws: Sequence[_Raw]) -> Feed:
-    spoken = detect_language(" ".join([source.title, *(raw.title for raw in raws[:50])]), claimed=source.claimed)
+    sample = [source.title, *(word for raw in raws[:20] for word in (raw.title, *raw.texts[:1]))]
+    spoken = detect_language(" ".join(sample), claimed=source.claimed)
     entries: dict[str, Entry] = {}
     left_out = 0
     for raw in raws:
@@ -125,7 +126,7 @@ def _entry(raw: _Raw, source: _Source, spoken: str) -> Entry | None:
     claimed = raw.claimed if raw.claimed != source.claimed else None  # what all entries claim was weighed once already
     language = detect_language(f"{raw.title} {text}"[:1_000], claimed=claimed or spoken)
     usable = [(url, of) for link, of in raw.links if (url := safe_url(link, base=source.base))]
-    usable.sort(key=lambda link: (link[1] is not None, link[1] != language))
+    usable.sort(key=lambda link: (link[1] != language, link[1] is not None))
     link = usable[0][0] if usable else source.home
     if link is None or (raw.links and not usable) or not (raw.title or text or usable):
         return None
@@ -274,19 +275,17 @@ def _from_root(xml: str) -> str:
 
 def _sound(xml: str) -> tuple[str, str | None]:
     """Return well-formed XML of at most MAXIMUM_ENTRIES entries, and what was wrong with it before."""
-    cause = None
-    for _ in range(3):
-        data = xml.encode()
-        fault, end = _fault(data)
-        if fault is None:
-            return xml, cause
-        cause = cause or fault
-        xml = mended(data[:end].decode() if end else xml)
-    raise InvalidInput(f"its XML is broken ({cause})")
+    cause = _fault(xml)
+    if cause is None:
+        return xml, None
+    xml = mended(xml, entries=MAXIMUM_ENTRIES)
+    if _fault(xml) is not None:
+        raise InvalidInput(f"its XML is broken ({cause})")
+    return xml, cause
 
 
-def _fault(data: bytes) -> tuple[str | None, int | None]:
-    """Return what is wrong with this XML, and where to cut it off if that is its length."""
+def _fault(xml: str) -> str | None:
+    """Return what is wrong with this XML; too many entries are a fault as well."""
     depth = entries = 0
     parser = expat.ParserCreate(namespace_separator=" ")
 
@@ -305,12 +304,10 @@ def _fault(data: bytes) -> tuple[str | None, int | None]:
 
     parser.StartElementHandler, parser.EndElementHandler = start, end
     try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        return str(error), None
-    except OverflowError as error:
-        return str(error), parser.CurrentByteIndex
-    return None, None
+        parser.Parse(xml.encode(), True)
+    except (expat.ExpatError, OverflowError) as error:
+        return str(error)
+    return None
 
 
 def _xml_source(feed: dict[str, Any], url: str) -> _Source:
@@ -358,15 +355,18 @@ def _read(value: str, kind: str, *, is_atom: bool) -> str:
 
 
 def _links(entry: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Where the entry can be read, best first: its pages, its link, its guid if that is an address."""
-    for link in _listed(entry, "links"):
-        if _written(link, "rel") == "alternate" and _written(link, "type") in _HTML and _written(link, "href").strip():
-            yield _written(link, "href"), primary_language(_written(link, "hreflang"))
+    """Where the entry can be read, best first: its pages, its link, its guid if that is an address, its recording."""
+    links = [link for link in _listed(entry, "links") if _written(link, "href").strip()]
+    pages = [link for link in links if _written(link, "rel") == "alternate" and _written(link, "type") in _HTML]
+    yield from ((_written(link, "href"), primary_language(_written(link, "hreflang"))) for link in pages)
     address, guid = _written(entry, "link").strip(), _written(entry, "id").strip()
-    if address and (address != guid or re.match("https?://", guid)):
+    # the library calls the last page the entry's link, whatever language that page is in
+    is_known = address in [_written(link, "href").strip() for link in pages]
+    if address and not is_known and (address != guid or re.match("https?://", guid)):
         yield address, None
     if original := _written(entry, "feedburner_origlink").strip():
         yield original, None
+    yield from ((_written(link, "href"), None) for link in links if _written(link, "rel") in ("enclosure", "related"))
 
 
 def _pictures(entry: dict[str, Any]) -> Iterator[str]:

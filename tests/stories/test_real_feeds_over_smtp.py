@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from werkzeug.test import Client
 
 from factories import html_of, make_newsletter, make_reader, parsed, text_of
+from loopback import LoopbackController
 from newsletter.articles import actions as articles
 from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
@@ -61,10 +61,9 @@ class Links(HTMLParser):
 @pytest.fixture
 def inbox() -> Iterator[tuple[Inbox, int]]:
     memory = Inbox()
-    controller = Controller(memory, hostname="127.0.0.1", port=0)
+    controller = LoopbackController(memory, hostname="127.0.0.1", port=0)
     controller.start()
-    assert controller.server is not None
-    yield memory, controller.server.sockets[0].getsockname()[1]
+    yield memory, controller.port
     controller.stop()
 
 
