@@ -49,8 +49,8 @@ _LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff\u2d30-\u2d7f"
 # telephone numbers, references of three groups such as 2-26-530.
 _LTR_RUNS = re.compile(
     rf"[\d#@]*[{_LATIN}](?:[^\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]*[{_LATIN}\d/+#])?"
-    r"|(?<![\w.,])[+\-\u2212\u00b1]\d(?:[\d .,/\u00a0-]*\d)?(?:[ \u00a0]?%)?"
-    r"|\b\d+(?:[.,]\d+)?[ \u00a0]?%|\b\d+(?:[-/]\d+){2,}\b|\b0\d(?:[ .\u00a0-]?\d\d){4}\b"
+    r"|(?<![\w.,])[+\-\u2212\u00b1]\d(?:[\d .,/\u00a0\u202f-]*\d)?(?:[ \u00a0\u202f]?%)?"
+    r"|\b\d+(?:[.,]\d+)?[ \u00a0\u202f]?%|\b\d+(?:[-/]\d+){2,}\b|\b0\d(?:[ .\u00a0\u202f-]?\d\d){4}\b"
 )
 
 

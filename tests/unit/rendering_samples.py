@@ -98,7 +98,7 @@ def arabic_article(**changes: object) -> Context:
     told = {
         "title": "منحة برسم سنة 2027: المرسوم رقم 2-26-530 على portail.example",
         "url": "https://news.example.ma/ar/minha",
-        "summary": "باب الترشيح مفتوح إلى غاية 18 دجنبر، 58 % منهم نساء.",
+        "summary": "باب الترشيح مفتوح إلى غاية 18 دجنبر، 58\u202f% منهم نساء.",
         "language": "ar",
         "direction": "rtl",
         "language_name": "العربية",

@@ -180,7 +180,7 @@ def test_an_article_carries_its_own_language_and_direction(language: str) -> Non
 def test_what_a_right_to_left_line_would_tear_apart_is_isolated() -> None:
     summary = page_of("digest", "ar").root
     isolated = {span.text for span in summary.all("span") if span.attributes.get("dir") == "ltr"}
-    assert {"2-26-530", "portail.example", "58 %", "09-08", "D-W-1/2026"} <= isolated
+    assert {"2-26-530", "portail.example", "58\u202f%", "09-08", "D-W-1/2026"} <= isolated
 
 
 def test_only_the_leading_article_shows_its_image() -> None:
