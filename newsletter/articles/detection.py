@@ -12,7 +12,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 _READ_AT_MOST = 1_000  # characters: more does not make the answer better
 _SHORT = 20  # letters: below, the model guesses
-_SURE = 0.6
+_SURE = 0.6  # of what is likely at all
 _RIVAL = 4  # a claim that is at most so many times less likely than the best guess is believed
 
 # The languages a script is read as; of several, the model decides. The first is the common one.
@@ -41,6 +41,7 @@ _SCRIPTS = {
         """.strip().splitlines()
     )
 }
+_COMMON = ("fr", "en", "es", "de", "it", "pt")  # what a text of few Latin letters may be, where nobody says what it is
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+|[@#]\w+")  # in no language
 _ARABIC_ONLY = frozenset("يكىةأإؤ")
 _NOT_ARABIC = frozenset("پچژگکیےٹڈڑںھہۆێەڕڵڤټډړږښڼۍېګځڅ")
@@ -75,7 +76,8 @@ def detect_language(text: str, *, claimed: str | None, expected: Sequence[str] =
         return preferred[0] if preferred else "en"
     if len(candidates) == 1:
         return candidates[0]
-    return _likeliest(words, candidates, [code for code in preferred if code in candidates], len(letters))
+    chosen = _likeliest(words, candidates, [code for code in preferred if code in candidates], len(letters))
+    return _SHORTER.get(chosen, chosen)
 
 
 def _candidates(letters: list[str], preferred: list[str]) -> list[str] | None:
@@ -94,15 +96,20 @@ def _candidates(letters: list[str], preferred: list[str]) -> list[str] | None:
 
 
 def _likeliest(text: str, candidates: Sequence[str], preferred: list[str], letters: int) -> str:
-    likelihood = dict(_model().rank(text))
-    likelihood["ar"] += likelihood["ary"] + likelihood["arz"]  # Moroccan and Egyptian Arabic
-    best = max(candidates, key=lambda code: likelihood.get(code, 0.0))
+    ranked = dict(_model().rank(text))
+    ranked["ar"] += ranked["ary"] + ranked["arz"]  # Moroccan and Egyptian Arabic
+    likelihood = {code: ranked.get(code, 0.0) for code in candidates}
+    best = max(likelihood, key=likelihood.__getitem__)
     for code in preferred:
-        if likelihood.get(code, 0.0) * _RIVAL >= likelihood[best]:
+        if likelihood[code] * _RIVAL >= likelihood[best]:
             return code
-    told = likelihood[best] >= _SURE and letters >= _SHORT
-    chosen = best if told or not preferred else preferred[0]
-    return _SHORTER.get(chosen, chosen)
+    if letters >= _SHORT and likelihood[best] >= _SURE * max(sum(likelihood.values()), 0.5):
+        return best
+    if preferred:
+        return preferred[0]
+    common = [code for code in _COMMON if code in likelihood]
+    strongest = max((likelihood[code] for code in common), default=0.0)
+    return next((code for code in common if likelihood[code] * _RIVAL >= strongest), best)
 
 
 @lru_cache(maxsize=10_000)

@@ -64,6 +64,8 @@ def unpacked(data: bytes) -> bytes:
         plain = inflate.decompress(data, MAXIMUM_UNPACKED)
     except zlib.error as error:
         raise InvalidInput("its gzip packing is broken") from error
+    if not inflate.eof and not inflate.unconsumed_tail:
+        raise InvalidInput("its gzip packing breaks off")
     if inflate.unconsumed_tail:
         raise InvalidInput(f"it is larger than {MAXIMUM_UNPACKED // 1_000_000} MB when unpacked")
     return plain
@@ -220,50 +222,80 @@ def without_prolog(text: str) -> str:
     return xml.lstrip("\ufeff \t\r\n")
 
 
-def mended(xml: str) -> str:
-    """Return well-formed XML that says what this tag soup means.
+def mended(xml: str, *, entries: int) -> str:
+    """Return well-formed XML that says what this tag soup means, in at most so many entries.
 
     Open elements are closed, stray ends dropped, HTML's entities resolved, ampersands escaped, prefixes declared.
     An entry in which the text breaks off is left out: the next reading will have it whole.
     """
-    pieces: list[str] = []
-    stack: list[str] = []
-    entry_at = place = 0
+    soup = _Soup(entries)
+    place = 0
     for token in _TOKEN.finditer(xml):
-        if stack:
-            pieces.append(_sound(xml[place : token.start()], ends="<"))
+        soup.text(xml[place : token.start()])
         place = token.end()
         name = (token["name"] or "").lower()
-        if token["cut"] is not None:
-            break
         if token["cdata"] is not None:
-            pieces.append(f"<![CDATA[{_NOT_XML.sub('', token['cdata'])}]]>" if stack else "")
+            soup.cdata(token["cdata"])
         elif token["end"]:
-            pieces += _closed(stack, name) if name in stack else []
-        elif stack or not pieces:  # what follows the root's end is no part of it
-            if name in _ENTRIES:
-                pieces += _closed(stack, name) if name in stack else []
-                entry_at = len(pieces)
-            empty = token["attributes"].endswith("/") or name in _WITHOUT_END
-            pieces.append(f"<{_qualified(name)}{_attributes(token['attributes'])}{'/' if empty else ''}>")
-            stack += [] if empty else [name]
-            if len(stack) > MAXIMUM_DEPTH:
-                raise InvalidInput(f"its elements are nested more than {MAXIMUM_DEPTH} deep")
-    if not _ENTRIES.isdisjoint(stack):
-        stack = stack[: next(depth for depth, name in enumerate(stack) if name in _ENTRIES)]
-        del pieces[entry_at:]
-    pieces += _closed(stack, stack[0]) if stack else []
-    return _with_prefixes(pieces)
-
-
-def _closed(stack: list[str], name: str) -> list[str]:
-    """End all elements up to the innermost one of this name."""
-    ends: list[str] = []
-    while stack:
-        ends.append(f"</{_qualified(stack[-1])}>")
-        if stack.pop() == name:
+            soup.end(name)
+        elif name:
+            soup.start(name, token["attributes"])
+        if token["cut"] is not None or soup.entries < 0:
             break
-    return ends
+    return _with_prefixes(soup.whole())
+
+
+class _Soup:
+    """The pieces of well-formed XML so far, and the elements that are still open."""
+
+    def __init__(self, entries: int) -> None:
+        self.entries = entries
+        self.pieces: list[str] = []
+        self.open: list[str] = []
+        self.entry_at = 0
+
+    def text(self, text: str) -> None:
+        if self.open:
+            self.pieces.append(_sound(text, ends="<"))
+
+    def cdata(self, text: str) -> None:
+        if self.open:
+            self.pieces.append(f"<![CDATA[{_NOT_XML.sub('', text)}]]>")
+
+    def start(self, name: str, attributes: str) -> None:
+        if self.pieces and not self.open:
+            return  # what follows the root's end is no part of it
+        if name in _ENTRIES:
+            self.end(name)
+            self.entry_at = len(self.pieces) if _ENTRIES.isdisjoint(self.open) else self.entry_at
+            self.entries -= 1
+            if self.entries < 0:
+                return
+        empty = attributes.endswith("/") or name in _WITHOUT_END
+        self.pieces.append(f"<{_qualified(name)}{_attributes(attributes)}{'/' if empty else ''}>")
+        if not empty:
+            self.open.append(name)
+        if len(self.open) > MAXIMUM_DEPTH:
+            raise InvalidInput(f"its elements are nested more than {MAXIMUM_DEPTH} deep")
+
+    def end(self, name: str) -> None:
+        """Close all up to the innermost element of this name; without one, the end tag is a stray."""
+        if name in self.open:
+            while self.close() != name:
+                pass
+
+    def close(self) -> str:
+        name = self.open.pop()
+        self.pieces.append(f"</{_qualified(name)}>")
+        return name
+
+    def whole(self) -> list[str]:
+        if not _ENTRIES.isdisjoint(self.open):
+            del self.pieces[self.entry_at :]
+            del self.open[next(depth for depth, name in enumerate(self.open) if name in _ENTRIES) :]
+        while self.open:
+            self.close()
+        return self.pieces
 
 
 def _qualified(name: str) -> str:
