@@ -48,6 +48,7 @@ LANGUAGES: Mapping[str, Language] = {
         Language("en", "English", "ltr", "en_GB"),
     )
 }
+_FIRST_OF_MONTH = {"fr": "'1er'", "ar": "'فاتح'"}
 SOURCE_LANGUAGE = "en"  # the msgids of the catalogues are English
 
 
@@ -91,9 +92,11 @@ def direction_of(code: str) -> Literal["ltr", "rtl"]:
 
 
 def spoken_date(moment: date | datetime, code: str, *, with_year: bool = False) -> str:
-    """Write a day as people say it: lundi 23 novembre; الاثنين 23 نونبر."""
-    pattern = {"fr": "EEEE d MMMM", "ar": "EEEE d MMMM", "en": "EEEE d MMMM"}.get(code, "EEEE d MMMM")
-    return str(format_date(moment, pattern + (" y" if with_year else ""), locale=language(code).locale))
+    """Write a day as people say it: lundi 23 novembre, mardi 1er décembre; الإثنين 23 نونبر, الثلاثاء فاتح دجنبر."""
+    day = _FIRST_OF_MONTH.get(code, "d") if moment.day == 1 else "d"
+    pattern = f"EEEE {day} MMMM" + (" y" if with_year else "")
+    written = str(format_date(moment, pattern, locale=language(code).locale))
+    return written.replace("الاثنين", "الإثنين")  # CLDR leaves the hamza out
 
 
 def named(names: Mapping[str, str], preference: Sequence[str]) -> str:

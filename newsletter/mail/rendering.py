@@ -11,19 +11,16 @@ Contexts are plain: mappings, sequences, strings, numbers, dates. A missing key 
 
 from __future__ import annotations
 
-import copy
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from gettext import c2py
 from pathlib import Path
 from typing import Literal
 
 from babel import Locale
-from babel.support import Translations
 from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
 from jinja2.runtime import Context
@@ -130,21 +127,12 @@ def _environment(folder: Path) -> Environment:
 
 @pass_context
 def _gettext(context: Context, message: str) -> str:
-    return _messages(context["language"]).gettext(message)
+    return languages.translations(context["language"]).gettext(message)
 
 
 @pass_context
 def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
-    return _messages(context["language"]).ngettext(singular, plural, number)
-
-
-@cache
-def _messages(code: str) -> Translations:
-    """Return a language's messages with its own plural forms: merging catalogues leaves the Germanic two in place."""
-    found = copy.copy(languages.translations(code))
-    if rule := re.search(r"plural=([^;\n]+)", found.gettext("")):
-        found.plural = c2py(rule[1])  # type: ignore[assignment]
-    return found
+    return languages.translations(context["language"]).ngettext(singular, plural, number)
 
 
 # Filters take what a missing key leaves behind, too: str() of it is what raises.

@@ -26,7 +26,7 @@ from rendering_samples import (
 )
 
 from newsletter.base.errors import InvalidInput
-from newsletter.base.languages import LRI, PDI
+from newsletter.base.languages import LRI, PDI, RLI
 from newsletter.mail.rendering import RLM, columns
 
 every_mail = pytest.mark.parametrize("mail", MAILS)
@@ -158,9 +158,13 @@ def test_a_long_title_is_cut_at_a_word_so_that_the_subject_stays_below_90(langua
     assert re.search(r"(Horaires|équipements|données)…", subject)
 
 
+def test_the_subject_leads_with_the_first_title_in_the_mails_own_language() -> None:
+    assert render("digest", "ar").subject.startswith(f"{RLI}منحة برسم سنة 2027")
+
+
 def test_a_latin_title_is_isolated_in_an_arabic_subject_and_the_arabic_decides_its_direction() -> None:
-    subject = render("digest", "ar").subject
-    assert subject.startswith(f"{LRI}Guichet unique : douze démarches{PDI} – و")
+    subject = render("digest", "ar", topics=[{"name": "", "articles": [article(), article()]}]).subject
+    assert subject.startswith(f"{LRI}{article()['title']}{PDI} – و")
 
 
 def test_one_newsletter_is_named_and_several_are_counted() -> None:
