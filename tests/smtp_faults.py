@@ -38,7 +38,7 @@ class Fault(Enum):
     DEAF = auto()  # BODY only: read nothing and wait
 
 
-Act = str | bytes | Fault
+Act = str | bytes | float | Fault
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Received:
 class FaultServer:
     """Says GOOD, but for `script`: by phase, an act, or the acts of one time after another (then GOOD again).
 
-    The phases are the verbs, BANNER, BODY (after 354, before anything is read) and DOT. A text is a reply without
-    its CRLF; octets are sent as they are.
+    The phases are the verbs, BANNER, HANDSHAKE (before TLS), BODY (after 354, before anything is read) and DOT. A text
+    is a reply without its CRLF, octets are sent as they are, a number is a delay in seconds before the GOOD reply.
     """
 
     script: Mapping[str, Act | Sequence[Act]] = field(default_factory=dict)
@@ -63,11 +63,8 @@ class FaultServer:
     connections: int = 0
 
     def __enter__(self) -> Self:
-        self._plans = {
-            phase: [acts] if isinstance(acts, (str, bytes, Fault)) else list(acts)
-            for phase, acts in self.script.items()
-        }
-        self._forever = {phase for phase, acts in self.script.items() if isinstance(acts, (str, bytes, Fault))}
+        self._plans = {phase: [acts] if isinstance(acts, Act) else list(acts) for phase, acts in self.script.items()}
+        self._forever = {phase for phase, acts in self.script.items() if isinstance(acts, Act)}
         self._stopping = threading.Event()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -167,13 +164,19 @@ class _Talk:
         act = self._server.next_act(phase)
         if isinstance(act, Fault):
             self._fail(act)
+        elif isinstance(act, float):
+            self._server._stopping.wait(act)
+            return self._say(GOOD[phase])
         elif isinstance(act, bytes):
             self._socket.sendall(act)
             return act.decode("latin-1")
         elif act is not None:
-            self._socket.sendall(f"{act}\r\n".encode())
-            return act
+            return self._say(act)
         return ""
+
+    def _say(self, reply: str) -> str:
+        self._socket.sendall(f"{reply}\r\n".encode())
+        return reply
 
     def _fail(self, fault: Fault) -> None:
         if fault is Fault.RESET:
@@ -189,6 +192,7 @@ class _Talk:
         raise _Ended
 
     def _wrap(self) -> None:
+        self._act("HANDSHAKE")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(CERTIFICATE)
         self._socket = context.wrap_socket(self._socket, server_side=True)

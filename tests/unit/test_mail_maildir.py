@@ -37,13 +37,8 @@ def test_the_same_message_id_again_is_there_once_and_newest(tmp_path: Path) -> N
 
 
 def test_another_message_id_or_none_is_another_file(tmp_path: Path) -> None:
-    deliver(
-        tmp_path,
-        message(1),
-        message(2, DATA.replace(b"<one@", b"<two@")),
-        message(3, b"\r\na\r\n"),
-        message(4, b"\r\nb\r\n"),
-    )
+    without = [b"Subject: none\r\n\r\nMessage-ID: <in@the.body>\r\n" + end for end in (b"a\r\n", b"b\r\n")]
+    deliver(tmp_path, message(1), message(2, DATA.replace(b"<one@", b"<two@")), *(message(3, each) for each in without))
     assert len(names(tmp_path)) == 4
 
 
