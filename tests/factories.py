@@ -8,11 +8,11 @@ from datetime import time
 from email.message import EmailMessage
 from email.parser import BytesParser
 
+from newsletter.base.addresses import read_address
 from newsletter.bootstrap import Parts
 from newsletter.newsletters.actions import NewNewsletter, NewRhythm, NewTopic, add_newsletter
 from newsletter.newsletters.models import Frequency, Newsletter
 from newsletter.subscribers.queries import by_address
-from newsletter.base.addresses import read_address
 from newsletter.subscriptions import actions, queries
 from newsletter.subscriptions.models import Request, Subscription
 

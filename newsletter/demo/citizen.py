@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin
 
 from urllib3 import PoolManager, Retry
+from urllib3.exceptions import HTTPError
 
 from newsletter.base.errors import Unavailable
 
@@ -46,7 +47,10 @@ class Citizen:
         self._http = PoolManager(headers={"Accept-Language": language}, retries=Retry(0, redirect=3), timeout=10)
 
     def open(self, url: str) -> Page:
-        """Look at a page; this changes nothing."""
+        """Look at a page; this changes nothing.
+
+        :raises Unavailable: if the site does not answer
+        """
         return self._page("GET", url)
 
     def press(self, page: Page, changes: Mapping[str, str | Sequence[str]] | None = None) -> Page:
@@ -65,7 +69,10 @@ class Citizen:
 
     def _page(self, method: str, url: str, body: str | None = None) -> Page:
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
-        answer = self._http.request(method, url, body=body, headers={**self._http.headers, **headers})
+        try:
+            answer = self._http.request(method, url, body=body, headers={**self._http.headers, **headers})
+        except HTTPError as error:
+            raise Unavailable(f"{url} does not answer: {type(error).__name__}") from error
         html = answer.data.decode("utf-8", "replace")
         return Page(answer.status, urljoin(url, answer.url or url), html, _forms(html))
 

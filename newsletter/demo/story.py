@@ -9,6 +9,7 @@ from pathlib import Path
 
 from newsletter.articles import actions as article_actions
 from newsletter.base.clock import SetClock
+from newsletter.base.errors import NewsletterError, Unavailable
 from newsletter.base.languages import LANGUAGES
 from newsletter.bootstrap import Parts
 from newsletter.demo import mailbox, sample
@@ -53,12 +54,15 @@ class Story:
     broken: list[str] = field(default_factory=list)
 
     def tell(self) -> bool:
-        """Tell the whole story, and say whether everything held."""
-        self._set_up()
-        self._sign_up()
-        self._first_week()
-        self._second_week()
-        self._one_leaves()
+        """Tell the whole story, and say whether everything held; what cannot go on ends it."""
+        try:
+            self._set_up()
+            self._sign_up()
+            self._first_week()
+            self._second_week()
+            self._one_leaves()
+        except NewsletterError as error:
+            self._check(False, error.message)
         return not self.broken
 
     def _check(self, holds: bool, what: str) -> None:
@@ -93,8 +97,8 @@ class Story:
 
     def _confirm(self, reader: DemoReader) -> None:
         citizen = Citizen(language=reader.languages[0])
-        mail = self._mails(reader)[-1]
-        link = next(url for url in mail.links if "/confirm/" in url)
+        mail = self._newest(reader)
+        link = next((url for url in mail.links if "/confirm/" in url), "")
         looked = citizen.open(link)
         answer = citizen.press(looked)
         self._check(
@@ -120,7 +124,7 @@ class Story:
     def _one_leaves(self) -> None:
         reader = READERS[2]
         self.say(f"\n{reader.name} leaves in one click (RFC 8058), straight from the mail's header")
-        mail = self._mails(reader)[-1]
+        mail = self._newest(reader)
         answer = Citizen(language="en").post(mail.one_click, [("List-Unsubscribe", "One-Click")])
         self._check(answer.status == 200, "the server answers 200, without a cookie, a question or a redirect")
         before = len(self._all())
@@ -150,7 +154,7 @@ class Story:
 
     def _check_digests(self, published: Sequence[sample.SampleArticle], readers: Sequence[DemoReader]) -> None:
         for reader in readers:
-            mail = self._mails(reader)[-1]
+            mail = self._newest(reader)
             expected = sample.expected_urls(published, languages=reader.languages)
             everything = {
                 article.url for week in (1, 2) for article in sample.articles(site=self.site.address, week=week)
@@ -168,8 +172,15 @@ class Story:
     def _all(self) -> list[mailbox.Mail]:
         return mailbox.mails(self.maildir)
 
-    def _mails(self, reader: DemoReader) -> list[mailbox.Mail]:
-        return [mail for mail in self._all() if mail.recipient == reader.address]
+    def _newest(self, reader: DemoReader) -> mailbox.Mail:
+        """Return the last mail that this reader got.
+
+        :raises Unavailable: if there is none
+        """
+        found = [mail for mail in self._all() if mail.recipient == reader.address]
+        if not found:
+            raise Unavailable(f"{reader.name} got no mail")
+        return found[-1]
 
 
 def sign_up_fields(reader: DemoReader) -> dict[str, str | list[str]]:
