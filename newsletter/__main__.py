@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from newsletter.cli.app import group
 from newsletter.cli.serving import serve_command
+from newsletter.demo.command import demo
 from newsletter.web.app import create_app
 from newsletter.worker.command import worker
 from newsletter.worker.loop import sending_beside
 
-group.add_command(serve_command(create_app, sending_beside))
-group.add_command(worker)
+for command in (demo, serve_command(create_app, sending_beside), worker):
+    group.add_command(command)
 
 
 def main() -> None:

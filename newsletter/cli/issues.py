@@ -12,7 +12,7 @@ import click
 from newsletter.base.errors import InvalidInput
 from newsletter.cli.door import json_option, opened
 from newsletter.cli.printing import complain, heading, say, show_json, show_lines, show_table
-from newsletter.cli.wording import counted, reasons_text, slot_text, state_text
+from newsletter.cli.wording import counted, moment_text, reasons_text, stamp, state_text
 from newsletter.db.database import Work
 from newsletter.issues import actions, queries
 from newsletter.issues.books import Books, books
@@ -51,7 +51,7 @@ def _row(issue: Issue, its_books: Books) -> tuple[str, ...]:
     return (
         f"{issue.id}",
         f"{issue.newsletter.slug} {issue.frequency}",
-        slot_text(issue),
+        stamp(issue.slot_at, issue.newsletter.time_zone),
         f"{its_books.audience:,}",
         f"{its_books.accepted:,}",
         f"{its_books.open:,}",
@@ -74,7 +74,7 @@ def show(number: int, *, as_json: bool) -> None:
         show_lines(
             [
                 ("issue", f"{issue.id}, {issue.newsletter.slug} {issue.frequency}"),
-                ("slot", f"{slot_text(issue)} ({issue.newsletter.time_zone})"),
+                ("slot", f"{moment_text(issue.slot_at, issue.newsletter.time_zone)} ({issue.newsletter.time_zone})"),
                 ("state", state_text(issue.state, issue.reason)),
             ]
         )
@@ -129,10 +129,9 @@ def _step(number: int, step: Callable[[Work, Issue], None], said: str) -> None:
 
 def _show_books(its_books: Books) -> None:
     heading("Books")
-    rows = [("", f"{its_books.audience:,}", "readers, of whom")]
-    for term in TERMS:
-        count, reasons = getattr(its_books, term), _reasons(its_books, term)
-        rows.append(("", f"{count:,}", term + (f": {reasons}" if reasons else "")))
+    rows = [("", f"{its_books.audience:,}", "readers", "")]
+    for sign, term in zip("=+++++", TERMS, strict=True):
+        rows.append((sign, f"{getattr(its_books, term):,}", term, _reasons(its_books, term)))
     show_lines(rows, right={1})
     say()
     copies = counted(its_books.possible_copies, "possible copy", "possible copies")

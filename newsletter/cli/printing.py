@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Collection, Sequence
 from datetime import date, time
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich import box
@@ -39,15 +39,32 @@ def heading(text: str) -> None:
     click.secho(text, bold=True)
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
-    """Write a table with headings; the columns named in `right` are set to the right."""
+def show_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    wrap: Collection[str] = (),
+) -> None:
+    """Write a table with headings.
+
+    The columns named in `right` are set to the right; on a terminal the last one and those in `wrap` are wrapped.
+    """
     if not sys.stdout.isatty():
         _show_plain([columns, *rows], {place for place, name in enumerate(columns) if name in right})
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", border_style="dim")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+        border_style="dim",
+    )
     for place, name in enumerate(columns):
-        is_last = place == len(columns) - 1
-        table.add_column(Text(name), justify="right" if name in right else "left", overflow="fold", no_wrap=not is_last)
+        wraps = name in wrap or place == len(columns) - 1
+        justify: Literal["left", "right"] = "right" if name in right else "left"
+        table.add_column(Text(name), justify=justify, no_wrap=not wraps, min_width=len(name), overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False).print(table)

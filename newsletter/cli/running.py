@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -67,6 +68,8 @@ def _show_report(parts: Parts, report: Report, *, as_json: bool) -> None:
         say(f"{counted(report.transactional.accepted, 'mail')} to confirm or to choose accepted")
     for issue in report.issues:
         say(_issue_line(parts, issue))
+    if not report and sys.stdout.isatty():  # cron hears nothing, a person wants an answer
+        say("Nothing was due. What is next: newsletter run --due --dry-run")
 
 
 def _issue_line(parts: Parts, report: IssueReport) -> str:
@@ -107,7 +110,6 @@ def _show_forecasts(parts: Parts, *, as_json: bool) -> None:
         say("There is no newsletter yet: newsletter newsletters add --help")
         return
     show_lines([(f"{each.newsletter} {each.frequency}", _slot_line(each)) for each in found])
-    say()
     rows = [
         (
             each.newsletter,
@@ -119,14 +121,22 @@ def _show_forecasts(parts: Parts, *, as_json: bool) -> None:
         )
         for each in found
         for line in each.languages
+        if line.readers
     ]
     columns = ["newsletter", "frequency", "language", "readers", "would get", "the others"]
-    show_table(columns, rows, right={"readers", "would get"})
+    if rows:
+        say()
+        show_table(columns, rows, right={"readers", "would get"})
     say()
     say("Nothing was changed, and no source was read: what was not fetched is not counted.")
 
 
 def _slot_line(each: Forecast) -> str:
+    no_readers = "" if any(line.readers for line in each.languages) else "; no readers yet"
+    return _when(each) + no_readers
+
+
+def _when(each: Forecast) -> str:
     if each.next_slot is None:
         return "due now" if each.is_due else "nothing was published since its last issue"
     following = f"next slot {moment_text(each.next_slot, each.time_zone)}"

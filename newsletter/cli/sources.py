@@ -17,7 +17,7 @@ from newsletter.base.errors import Conflict, InvalidInput, NotFound, Unavailable
 from newsletter.cli.door import at_option, json_option, opened
 from newsletter.cli.printing import complain, one_line, say, show_json, show_lines, show_table
 from newsletter.cli.progress import steps
-from newsletter.cli.wording import counted, moment_text
+from newsletter.cli.wording import counted, moment_text, stamp
 from newsletter.db.database import Work
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Newsletter
@@ -78,7 +78,7 @@ def list_them(*, as_json: bool) -> None:
 
 
 def _row(source: Source) -> tuple[str, ...]:
-    read_last = moment_text(source.last_success_at, source.newsletter.time_zone) or "never"
+    read_last = stamp(source.last_success_at, source.newsletter.time_zone) or "never"
     return (f"{source.id}", source.newsletter.slug, _topic_of(source), read_last, source.url)
 
 

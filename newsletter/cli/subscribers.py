@@ -12,7 +12,7 @@ from newsletter.base.addresses import address_hash, read_address
 from newsletter.base.errors import NotFound
 from newsletter.cli.door import json_option, opened
 from newsletter.cli.printing import heading, show_json, show_lines, show_table
-from newsletter.cli.wording import moment_text, state_text, words
+from newsletter.cli.wording import moment_text, stamp, state_text, words
 from newsletter.db.database import Work
 from newsletter.operations.queries import Mailed, mailed_to
 from newsletter.subscribers import queries
@@ -95,22 +95,22 @@ def _show_subscriptions(known: Known) -> None:
     rows = [
         (
             f"{each.id}",
-            each.newsletter.slug,
-            str(each.frequency),
+            f"{each.newsletter.slug} {each.frequency}",
             " ".join(each.choice.language_codes),
-            moment_text(each.activated_at or each.created_at, known.time_zone),
+            stamp(each.activated_at or each.created_at, known.time_zone),
             state_text(each.state, _ending(each, known.time_zone)),
             ", ".join(_topics(each)),
         )
         for each in known.subscriptions
     ]
-    show_table(["no.", "newsletter", "frequency", "languages", "since", "state", "topics"], rows, right={"no."})
+    columns = ["no.", "newsletter", "languages", "since", "state", "topics"]
+    show_table(columns, rows, right={"no."}, wrap={"state"})
 
 
 def _ending(subscription: Subscription, time_zone: str) -> str | None:
     if subscription.ended_at is None:
         return None
-    return f"{subscription.end_reason}, {moment_text(subscription.ended_at, time_zone)}"
+    return f"{subscription.end_reason}, {stamp(subscription.ended_at, time_zone)}"
 
 
 def _topics(subscription: Subscription) -> list[str]:
@@ -122,7 +122,7 @@ def _show_consents(known: Known) -> None:
     heading("Consents")
     rows = [
         (
-            moment_text(each.at, known.time_zone),
+            stamp(each.at, known.time_zone),
             f"{each.subscription_id}",
             str(each.kind),
             each.language,
@@ -137,7 +137,7 @@ def _show_deliveries(known: Known) -> None:
     heading(f"Mails (the newest {len(known.deliveries)})")
     rows = [
         (
-            moment_text(each.settled_at or each.created_at, known.time_zone),
+            stamp(each.settled_at or each.created_at, known.time_zone),
             _mail_text(each),
             state_text(each.state, each.reason),
         )

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from newsletter.base.clock import zone
 from newsletter.issues.books import Books
-from newsletter.issues.models import Issue
 from newsletter.newsletters.models import Frequency, Newsletter, Rhythm
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -16,6 +15,11 @@ _TERMS = ("accepted", "failed", "skipped", "uncertain", "cancelled", "open")
 def moment_text(moment: datetime | None, time_zone: str) -> str:
     """Write a moment on the clock of a time zone: Mon 30 Nov 2026 08:00."""
     return "" if moment is None else f"{moment.astimezone(zone(time_zone)):%a %d %b %Y %H:%M}"
+
+
+def stamp(moment: datetime | None, time_zone: str) -> str:
+    """Write a moment for a table: 30 Nov 2026 08:00."""
+    return "" if moment is None else f"{moment.astimezone(zone(time_zone)):%d %b %Y %H:%M}"
 
 
 def rhythm_text(rhythm: Rhythm) -> str:
@@ -35,11 +39,6 @@ def rhythms_text(newsletter: Newsletter) -> str:
     return "; ".join(map(rhythm_text, newsletter.rhythms))
 
 
-def slot_text(issue: Issue) -> str:
-    """Write the slot of an issue on its newsletter's clock."""
-    return moment_text(issue.slot_at, issue.newsletter.time_zone)
-
-
 def state_text(state: str, reason: str | None) -> str:
     return f"{state} ({words(reason)})" if reason else state
 
@@ -57,7 +56,7 @@ def counted(number: int, name: str, plural: str = "") -> str:
 def books_text(books: Books) -> str:
     """Write the books on one line; terms that are zero are left out."""
     terms = [f"{getattr(books, term):,} {term}" for term in _TERMS if getattr(books, term)]
-    line = f"{counted(books.audience, 'reader')} = {' + '.join(terms) or '0'}"
+    line = f"{counted(books.audience, 'reader')} = {' + '.join(terms)}" if terms or books.audience else "no readers"
     if books.possible_copies:
         line += f"; {counted(books.possible_copies, 'possible copy', 'possible copies')}"
     if not books.balance:
