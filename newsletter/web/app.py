@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from flask import Flask, request, url_for
 from jinja2 import Environment, StrictUndefined
-from werkzeug.routing import BaseConverter
 
 from newsletter.base.languages import LANGUAGES
 from newsletter.base.resources import resource
@@ -23,6 +22,7 @@ from newsletter.web import (
     headers,
     health,
     leaving,
+    paths,
     preferences,
     rhythm,
     signup,
@@ -58,12 +58,6 @@ class Site(Flask):
         self.logger.error("%s %s failed: %s", request.method, request.url_rule, "from ".join(trail))
 
 
-class SpokenLanguage(BaseConverter):
-    """The part of a path that is one of our languages."""
-
-    regex = "|".join(LANGUAGES)
-
-
 def create_app(parts: Parts) -> Flask:
     """Build the application that answers with these parts."""
     app = Site("newsletter.web", template_folder=str(resource("templates") / "web"), static_folder="static")
@@ -77,7 +71,7 @@ def create_app(parts: Parts) -> Flask:
     # A mail program's POST must never meet a redirect, not even for a slash too many.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.url_map.converters["spoken"] = SpokenLanguage
+    app.url_map.converters.update(spoken=paths.SpokenLanguage, slug=paths.Slug, number=paths.Number)
     for room in ROOMS:
         app.register_blueprint(room.blueprint)
     errors.register(app)

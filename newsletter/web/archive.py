@@ -20,7 +20,7 @@ ACCESS = "public"
 blueprint = Blueprint("archive", __name__, url_prefix="/archive")
 
 
-@blueprint.get("/<newsletter>/<spoken:lang>/")
+@blueprint.get("/<slug:newsletter>/<spoken:lang>/")
 def index(newsletter: str, lang: str) -> ResponseReturnValue:
     with parts().database.reading() as work:
         found = _newsletter(work, newsletter, lang)
@@ -33,7 +33,7 @@ def index(newsletter: str, lang: str) -> ResponseReturnValue:
         )
 
 
-@blueprint.get("/<newsletter>/<spoken:lang>/<int:issue_id>")
+@blueprint.get("/<slug:newsletter>/<spoken:lang>/<number:issue_id>")
 def issue(newsletter: str, lang: str, issue_id: int) -> ResponseReturnValue:
     with parts().database.reading() as work:
         found = _newsletter(work, newsletter, lang)

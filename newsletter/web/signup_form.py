@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from newsletter.base.addresses import read_address
-from newsletter.base.errors import InvalidInput
+from newsletter.base.errors import InvalidInput, NotFound
 from newsletter.base.languages import LANGUAGES, Language
 from newsletter.newsletters.models import Frequency, Newsletter
 from newsletter.subscriptions.actions import SignUp
@@ -47,12 +47,18 @@ def blank_form(offered: Sequence[Newsletter], *, page_language: str, chosen: Seq
 
 
 def read_form(values: MultiDict[str, str], offered: Sequence[Newsletter], *, page_language: str) -> SignUpForm:
-    """Read what was sent. A field that the sender did not show keeps what it is first shown with."""
+    """Read what was sent. A field that the sender did not show keeps what it is first shown with.
+
+    :raises NotFound: if there is no such newsletter
+    """
+    newsletters = values.getlist("newsletters")
+    if not set(newsletters) <= {newsletter.slug for newsletter in offered}:
+        raise NotFound("there is no such newsletter", code="unknown_newsletter")
     blank = blank_form(offered, page_language=page_language)
     shown = values.getlist("shown_topics")
     return SignUpForm(
         address=values.get("address", ""),
-        newsletters=values.getlist("newsletters"),
+        newsletters=newsletters,
         topics={
             slug: values.getlist(f"topics.{slug}") if slug in shown else topics for slug, topics in blank.topics.items()
         },

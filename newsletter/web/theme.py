@@ -13,7 +13,7 @@ ACCESS = "public"
 blueprint = Blueprint("theme", __name__, url_prefix="/theme")
 
 
-@blueprint.get("/<newsletter>.css")
+@blueprint.get("/<slug:newsletter>.css")
 def sheet(newsletter: str) -> ResponseReturnValue:
     with parts().database.reading() as work:
         colours = palette(queries.by_slug(work, newsletter).accent)
