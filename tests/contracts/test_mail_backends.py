@@ -136,9 +136,7 @@ def carrier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Carrier]
             with smtp_server() as (handler, port):
                 yield Carrier(SmtpBackend(Relay("127.0.0.1", port, limits=QUICK)), lambda: handler.arrived)
         case "smtp+starttls":
-            with smtp_server(
-                tls_context=server_tls(), auth_required=True, auth_callback=None, authenticator=log_in
-            ) as (handler, port):
+            with smtp_server(tls_context=server_tls(), auth_required=True, authenticator=log_in) as (handler, port):
                 relay = Relay("127.0.0.1", port, "starttls", LOGIN, limits=QUICK)
                 yield Carrier(SmtpBackend(relay, client_tls()), lambda: handler.arrived)
         case "smtps":

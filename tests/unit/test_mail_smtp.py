@@ -265,11 +265,8 @@ REFUSED_TLS: list[tuple[str, Script]] = [
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("script", [row[1] for row in REFUSED_TLS], ids=[row[0] for row in REFUSED_TLS])
 def test_without_tls_nothing_more_is_said(script: Script) -> None:
-    untrusting = ssl.create_default_context()
     with FaultServer(script) as server:
-        verdicts = submit(
-            replace(relay(server), security="starttls", login=LOGIN), message(1), message(2), tls=untrusting
-        )
+        verdicts = submit(replace(relay(server), security="starttls", login=LOGIN), message(1), message(2))
     assert {(verdict.outcome, verdict.reason) for verdict in verdicts} == {(Outcome.STOP, "tls_refused")}
     assert "tls_refused" in STOPS_EVERY_CHANNEL
     assert not any(command.startswith(("AUTH", "MAIL")) for command in server.commands)
