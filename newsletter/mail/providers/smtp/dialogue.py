@@ -37,7 +37,7 @@ class Relay:
     limits: Limits = field(default_factory=Limits)
 
 
-class Decided(Exception):  # noqa: N818 (a result, reached before the dialogue was through)
+class Decided(Exception):
     """It is decided what becomes of the message, before the dialogue was through."""
 
     def __init__(self, judgement: Judgement, text: str, code: int | None = None) -> None:
