@@ -157,7 +157,9 @@ _DAY_FIRST = re.compile(
     r"(?<!\d)(\d{1,2})(?:er|st|nd|rd|th)?[\s.-]+([^\W\d_]{3,})[\s.,-]+(?:de\s+)?(\d{2,4})(?!\d)(?!:)"
 )
 _MONTH_FIRST = re.compile(r"([^\W\d_]{3,})\.?\s+(\d{1,2})(?:st|nd|rd|th)?(?:,|\s)(?:.*[\s,])?(\d{4})(?!\d)")
-_TIME = re.compile(r"(?<!\d)(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([ap]\.?m\b\.?)?\s*(.*)", re.IGNORECASE)
+_TIME = re.compile(
+    r"(?<!\d)(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([ap]\.?m\b\.?|[صم](?!\w))?\s*(.*)", re.IGNORECASE
+)
 _OFFSET = re.compile(r"(?:UTC|GMT|UT)?\s*([+\u2212-])(\d{1,2}):?(\d{2})?(?!\d)", re.IGNORECASE)
 _ZONES = {  # minutes east of Greenwich; a name not here is UTC
     name: int(minutes)
@@ -207,7 +209,7 @@ def _moment(year: int, month: int, day: int, clock: tuple[str | None, ...]) -> d
     hour, minute, second, half, zone = clock or (None,) * 5
     hours = int(hour or 0)
     if half:
-        hours = hours % 12 + (12 if half[0] in "pP" else 0)
+        hours = hours % 12 + (12 if half[0] in "pPم" else 0)
     try:
         midnight = datetime(year, month, day, tzinfo=timezone(_offset(zone or "")))
         if year < 1900 or hours > 24 or int(minute or 0) > 59 or int(second or 0) > 60:

@@ -32,6 +32,7 @@ from newsletter.articles.encodings import MAXIMUM_DEPTH, decoded, mended, unpack
 from newsletter.base.errors import InvalidInput
 
 MAXIMUM_ENTRIES = 20_000
+MAXIMUM_ELEMENTS = 600_000
 SUMMARY_LENGTH = 300
 TITLE_LENGTH = 500
 CATEGORIES_AT_MOST = 50
@@ -105,8 +106,8 @@ def parse_feed(data: bytes, *, url: str, content_type: str | None = None) -> Fee
 
 
 def _feed(source: _Source, raws: Sequence[_Raw]) -> Feed:
-    sample = [source.title, *(word for raw in raws[:20] for word in (raw.title, *raw.texts[:1]))]
-    spoken = detect_language(" ".join(sample), claimed=source.claimed)
+    sample = [source.title, *(words for raw in raws[:20] for words in (raw.title, *raw.texts[:1]))]
+    spoken = detect_language(" ".join(words[:200] for words in sample), claimed=source.claimed)
     entries: dict[str, Entry] = {}
     left_out = 0
     for raw in raws:
@@ -133,10 +134,11 @@ def _entry(raw: _Raw, source: _Source, spoken: str) -> Entry | None:
     moments = (moment for written in raw.moments if (moment := read_moment(written)))
     published_at = next(moments, None)
     image = _image(raw, source)
+    own_link = link if usable and link != source.home else ""  # where all lead home, the link tells none from another
     title = raw.title or cut_at_sentence(text, limit=80) or re.sub("^https?://", "", link)
     summary = cut_at_sentence(text, limit=SUMMARY_LENGTH)
     return Entry(
-        external_id=_identity(clean_line(raw.external_id) or (link if usable else ""), title, published_at),
+        external_id=_identity(clean_line(raw.external_id) or own_link, title, published_at),
         link=link,
         title=cut_at_sentence(title, limit=TITLE_LENGTH),
         summary=summary if summary != title else "",
@@ -188,7 +190,7 @@ def _read_json(text: str, url: str) -> tuple[_Source, list[_Raw]]:
     ):
         raise InvalidInput("it is JSON, but no JSON Feed")
     home = _written(document, "home_page_url")
-    base = next(filter(None, (safe_url(link, base="") for link in (url, _written(document, "feed_url"), home))), url)
+    base = next(filter(None, (safe_url(link, base="") for link in (url, _written(document, "feed_url"), home))), "")
     source = _Source(base, safe_url(home, base=base), _title(document), _written(document, "language") or None)
     return source, [_from_json(item if isinstance(item, dict) else {}) for item in document["items"]]
 
@@ -286,15 +288,18 @@ def _sound(xml: str) -> tuple[str, str | None]:
 
 def _fault(xml: str) -> str | None:
     """Return what is wrong with this XML; too many entries are a fault as well."""
-    depth = entries = 0
+    depth = entries = elements = 0
     parser = expat.ParserCreate(namespace_separator=" ")
 
     def start(name: str, _: object) -> None:
-        nonlocal depth, entries
+        nonlocal depth, entries, elements
         depth += 1
+        elements += 1
         entries += name.rpartition(" ")[2].lower() in ("item", "entry")
         if depth > MAXIMUM_DEPTH:
             raise InvalidInput(f"its elements are nested more than {MAXIMUM_DEPTH} deep")
+        if elements > MAXIMUM_ELEMENTS:
+            raise InvalidInput(f"it has more than {MAXIMUM_ELEMENTS} elements")
         if entries > MAXIMUM_ENTRIES:
             raise OverflowError(f"it has more than {MAXIMUM_ENTRIES} entries")
 
@@ -316,7 +321,7 @@ def _xml_source(feed: dict[str, Any], url: str) -> _Source:
     homes = [_written(link, "href") for link in links if _written(link, "rel") == "alternate"] + [
         _written(feed, "link")
     ]
-    base = next(filter(None, (safe_url(link, base="") for link in (url, *own, *homes))), url)
+    base = next(filter(None, (safe_url(link, base="") for link in (url, *own, *homes))), "")
     home = next(filter(None, (safe_url(link, base=base) for link in homes)), None)
     title = _read(_written(feed, "title"), _written(_detail(feed, "title"), "type"), is_atom=False)
     return _Source(base, home, title, _written(feed, "language") or None)
@@ -366,7 +371,10 @@ def _links(entry: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
         yield address, None
     if original := _written(entry, "feedburner_origlink").strip():
         yield original, None
-    yield from ((_written(link, "href"), None) for link in links if _written(link, "rel") in ("enclosure", "related"))
+    for rel in ("alternate", "enclosure", "related"):
+        yield from (
+            (_written(link, "href"), None) for link in links if _written(link, "rel") == rel and link not in pages
+        )
 
 
 def _pictures(entry: dict[str, Any]) -> Iterator[str]:

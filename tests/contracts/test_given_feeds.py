@@ -34,7 +34,7 @@ def row(request: pytest.FixtureRequest) -> dict[str, str]:
 def read(row: dict[str, str]) -> Feed | None:
     """Return the feed, or None if it was refused and may be."""
     data = (GIVEN / row["file"]).read_bytes()
-    if "or an error" not in row["entries"]:
+    if "an error" not in row["entries"] and row["kind"] != "not-a-feed":
         return parse_feed(data, url=row["source_url"])
     try:
         return parse_feed(data, url=row["source_url"])
@@ -50,8 +50,7 @@ def allowed_counts(rule: str) -> set[int]:
     if kept := re.search(r"(\d+) kept", rule):
         return {int(kept[1])}
     found = re.match(r"(\d+)(?:-(\d+))?", rule)
-    assert found, rule
-    return set(range(int(found[1]), int(found[2] or found[1]) + 1))
+    return set(range(int(found[1]), int(found[2] or found[1]) + 1)) if found else set()
 
 
 def simple(text: str) -> str:

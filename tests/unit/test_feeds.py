@@ -260,6 +260,7 @@ def test_a_summary_is_cut_at_a_sentence():
         ("<guid>12345</guid>", "https://news.example/"),
         ("<guid isPermaLink='false'>https://x.example/g</guid>", "https://news.example/"),
         ("<enclosure url='https://x.example/a.mp3' type='audio/mpeg'/>", "https://x.example/a.mp3"),
+        (f"<a:link xmlns:a='{W3}/2005/Atom' type='application/pdf' href='/a.pdf'/>", "https://news.example/a.pdf"),
     ],
 )
 def test_a_link_is_absolute_and_falls_back_to_the_guid_the_recording_the_home_page(markup, expected):
@@ -319,6 +320,7 @@ def test_the_identity_is_the_guid_else_the_link_else_title_and_date():
     assert dated.startswith("sha256:")
     assert dated == identity("<title>T</title><pubDate>Sat, 07 Jan 2017 06:36:48 GMT</pubDate>")
     assert dated != identity("<title>T</title><pubDate>Sun, 08 Jan 2017 07:36:48 +0100</pubDate>")
+    assert identity("<title>T</title><link>https://news.example/</link>") == identity("<title>T</title>")
     assert len(identity(f"<title>T</title><guid>{'x' * 5_000}</guid>")) < 100
 
 
