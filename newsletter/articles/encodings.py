@@ -20,7 +20,6 @@ MAXIMUM_DEPTH = 200
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins like UTF-16's, so it is asked first
     (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
@@ -76,6 +75,7 @@ def decoded(data: bytes, *, content_type: str | None = None) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _undoubled(data[len(mark) :].decode(encoding, "replace"))
+    data = data.removeprefix(codecs.BOM_UTF8)
     if wide := _wide(data[:4]):
         return data.decode(wide, "replace")
     labels = list(_labels(data, content_type))
@@ -148,7 +148,7 @@ def _likeness(sample: bytes, encoding: str) -> float:
 # Double encoding: UTF-8 that somebody took for windows-1252 and encoded once more.
 
 _ABROAD = re.compile(r"[^\0-\x7f]+")
-_LIKELY = re.compile(r"[\xa0-\u024f\u0600-\u06ff\u2010-\u203a\u20ac\u2122\u2d30-\u2d7f]+")
+_LIKELY = re.compile(r"[\xa0-\u024f\u0600-\u06ff\u2010-\u203a\u20ac\u2122\u2d30-\u2d7f\U0001f300-\U0001faff]+")
 
 
 def _undoubled(text: str) -> str:

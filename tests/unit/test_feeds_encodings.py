@@ -84,6 +84,7 @@ def test_the_header_counts_where_the_document_says_nothing():
 def test_single_letters_of_windows_1252_in_utf8_are_read():
     data = feed(FRENCH + " déjà", "utf-8").encode().replace("déjà".encode(), "déjà".encode("cp1252"), 1)
     assert title_of(data) == FRENCH + " déjà"
+    assert title_of(b"\xef\xbb\xbf" + data) == FRENCH + " déjà"
 
 
 def test_letters_that_were_cut_in_half_are_dropped():
@@ -93,7 +94,7 @@ def test_letters_that_were_cut_in_half_are_dropped():
     assert title_of(data) == FRENCH
 
 
-@pytest.mark.parametrize("text", [FRENCH, ARABIC, "L’été, déjà"])
+@pytest.mark.parametrize("text", [FRENCH, ARABIC, "L’été, déjà", "L’été 🎉"])
 def test_a_double_encoding_is_taken_back(text):
     once = "".join(
         bytes([octet]).decode("latin-1" if octet in b"\x81\x8d\x8f\x90\x9d" else "cp1252")
