@@ -80,7 +80,7 @@ def test_before_the_first_issue_the_archive_says_when_it_comes(client: FlaskClie
 @pytest.mark.usefixtures("issue")
 def test_the_archive_lists_dates_and_titles(client: FlaskClient, parts: Parts) -> None:
     page = archive(client, parts, "fr")
-    assert [each.text for each in page.all("time")] == ["lundi 23 novembre 2026"]
+    assert [each.text for each in page.all("time")] == ["Lundi 23 novembre 2026"]
     assert [each["datetime"] for each in page.all("time")] == ["2026-11-23"]
     assert "Le guichet <b> unique" in page.one("main").text
 
