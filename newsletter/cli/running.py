@@ -16,6 +16,7 @@ from newsletter.cli.progress import steps
 from newsletter.cli.sources import tell
 from newsletter.cli.wording import books_text, counted, moment_text, reasons_text, state_text
 from newsletter.issues import queries
+from newsletter.issues.models import IssueState
 from newsletter.operations.forecast import Forecast, forecast
 from newsletter.operations.run_due import IssueReport, Report, run_due
 from newsletter.operations.stopping import STOPPING, StoppableBackend, stop_on_signals
@@ -77,7 +78,10 @@ def _issue_line(parts: Parts, report: IssueReport) -> str:
         issue = queries.issue(work, report.id)
         slot = moment_text(issue.slot_at, issue.newsletter.time_zone)
     head = f"issue {report.id}, {report.newsletter} {report.frequency} of {slot}"
-    return f"{head}: {state_text(report.state, report.reason)}; {books_text(report.books)}"
+    state = state_text(report.state, report.reason)
+    if report.state is IssueState.HELD:
+        return f"{head}: {state}, for a person: newsletter issues release {report.id}, or cancel {report.id}"
+    return f"{head}: {state}; {books_text(report.books)}"
 
 
 def _report_as_dict(report: Report) -> dict[str, Any]:
@@ -128,7 +132,7 @@ def _show_forecasts(parts: Parts, *, as_json: bool) -> None:
         say()
         show_table(columns, rows, right={"readers", "would get"})
     say()
-    say("Nothing was changed, and no source was read: what was not fetched is not counted.")
+    say("Nothing was changed. No source was read: what is not fetched is not counted.")
 
 
 def _slot_line(each: Forecast) -> str:

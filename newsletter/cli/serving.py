@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from types import FrameType
@@ -53,18 +54,23 @@ def _serve(
     host: str,
     port: int,
 ) -> None:
-    try:
-        server = create_server(app, host=host, port=port, threads=THREADS, ident=None)
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    listening = _listen(host, port)
+    found = listening.getsockname()[1]
+    server = create_server(app, sockets=[listening], threads=THREADS, ident=None)
     try:
         with sending(parts):
-            found = getattr(server, "effective_port", port)
             say(f"The site is on http://{host}:{found}/ and mail goes to {parts.backend.describe()}. Ctrl-C stops.")
-            _warn_of_other_links(parts.settings.base_url, host, int(found))
+            _warn_of_other_links(parts.settings.base_url, host, found)
             server.run()
     finally:
         server.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:

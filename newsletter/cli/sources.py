@@ -13,8 +13,8 @@ from newsletter.articles import actions, queries
 from newsletter.articles.feeds import Feed
 from newsletter.articles.fetching import is_local
 from newsletter.articles.models import Source
-from newsletter.base.errors import Conflict, InvalidInput, NotFound, Unavailable
-from newsletter.cli.door import at_option, json_option, opened
+from newsletter.base.errors import Conflict, NotFound
+from newsletter.cli.door import BAD_INPUT, TRY_LATER, at_option, json_option, opened
 from newsletter.cli.printing import complain, one_line, say, show_json, show_lines, show_table
 from newsletter.cli.progress import steps
 from newsletter.cli.wording import counted, moment_text, stamp
@@ -121,7 +121,7 @@ def _judge(results: list[FetchResult]) -> None:
     """Whoever asked for one source wants to know by the exit code; the line is out already."""
     for result in results:
         if result.error is not None:
-            raise (Unavailable if result.try_later else InvalidInput)("nothing was taken from it")
+            raise SystemExit(TRY_LATER if result.try_later else BAD_INPUT)
 
 
 def _newsletter(work: Work, slug: str | None) -> Newsletter:

@@ -166,16 +166,19 @@ def _newsletters(work: Work, settings: Settings, backend: MailBackend) -> Iterat
     if not newsletters:
         yield Finding("newsletters", Weight.NOTE, "there is none yet: newsletter newsletters add --help")
     for newsletter in newsletters:
-        missing = _missing(newsletter)
-        if missing:
-            weight = Weight.MEND if is_public(settings) else Weight.NOTE
-            yield Finding(newsletter.slug, weight, f"readers must be told {' and '.join(missing)} (law 09-08)")
-        elif newsletter.mail_domain.endswith(EXAMPLE_DOMAINS) and backend.name == "smtp":
-            yield Finding(
-                newsletter.slug, Weight.MEND, f"{newsletter.mail_domain} is no domain that mail can come from"
-            )
-        else:
-            yield Finding(newsletter.slug, Weight.FINE, f"complete; sent by {newsletter.sender}")
+        yield from _newsletter(newsletter, settings, backend)
+
+
+def _newsletter(newsletter: Newsletter, settings: Settings, backend: MailBackend) -> Iterator[Finding]:
+    missing = _missing(newsletter)
+    is_nobodys = newsletter.mail_domain.endswith(EXAMPLE_DOMAINS)
+    if missing:
+        weight = Weight.MEND if is_public(settings) else Weight.NOTE
+        yield Finding(newsletter.slug, weight, f"readers must be told {' and '.join(missing)} (law 09-08)")
+    if is_nobodys and backend.name == "smtp":
+        yield Finding(newsletter.slug, Weight.MEND, f"{newsletter.mail_domain} is no domain that mail can come from")
+    elif not missing:
+        yield Finding(newsletter.slug, Weight.FINE, f"complete; sent by {newsletter.sender}")
 
 
 def _missing(newsletter: Newsletter) -> list[str]:

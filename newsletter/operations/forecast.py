@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from newsletter.base.clock import zone
 from newsletter.db.database import Database, Work
@@ -57,10 +58,10 @@ def forecast(database: Database) -> list[Forecast]:
             for newsletter in newsletter_queries.all_newsletters(work)
             for rhythm in newsletter.rhythms
         ]
-    return [database.in_snapshot(lambda work, pair=pair: _tried(work, *pair)) for pair in rhythms]  # type: ignore[misc]
+    return [database.in_snapshot(partial(_tried, newsletter_id=first, rhythm_id=second)) for first, second in rhythms]
 
 
-def _tried(work: Work, newsletter_id: int, rhythm_id: int) -> Forecast:
+def _tried(work: Work, *, newsletter_id: int, rhythm_id: int) -> Forecast:
     newsletter = newsletter_queries.by_id(work, newsletter_id)
     rhythm = next(each for each in newsletter.rhythms if each.id == rhythm_id)
     due = actions.open_due(work, newsletter=newsletter, rhythm=rhythm)

@@ -85,7 +85,7 @@ def editions_of(work: Work, issue: Issue) -> list[EditionLine]:
         .where(Edition.issue_id == issue.id)
         .order_by(reached.desc(), Edition.id)
     )
-    return [EditionLine(*row) for row in rows.tuples()]
+    return [EditionLine(*row) for row in rows]
 
 
 def mailed_to(work: Work, subscriber_id: int, *, limit: int) -> Sequence[Mailed]:
@@ -123,4 +123,4 @@ def counts_by_choice(work: Work, batch_id: int) -> list[ChoiceCount]:
         .where(Delivery.batch_id == batch_id)
         .group_by(Subscription.choice_id, Delivery.state, Delivery.reason)
     )
-    return [ChoiceCount(*row) for row in rows.tuples()]
+    return [ChoiceCount(*row) for row in rows]

@@ -12,7 +12,7 @@ from newsletter.base.errors import Unavailable
 from newsletter.bootstrap import Parts
 from newsletter.deliveries.models import LaneName
 from newsletter.operations.sending import TRANSACTIONAL, Postroom, send_due
-from newsletter.operations.stopping import StoppableBackend
+from newsletter.operations.stopping import STOPPING, StoppableBackend
 
 log = logging.getLogger(__name__)
 EVERY = 0.3  # seconds between two looks: a confirmation leaves within one
@@ -40,7 +40,7 @@ def _once(postroom: Postroom, lanes: Sequence[LaneName], troubles: int) -> tuple
         # A door's outermost wall, as a web server's is: the site stays up, and the next look may fare better.
         log.exception("sending failed")
         return True, _doubled(FIRST_PAUSE, LONGEST_PAUSE, troubles)
-    if sent.stopped is not None:
+    if sent.stopped is not None and not sent.stopped.startswith(STOPPING):
         pause = _doubled(FIRST_STOP, LONGEST_STOP, troubles)
         log.warning("sending stopped, again in %.0f s: %s", pause, sent.stopped)
         return True, pause

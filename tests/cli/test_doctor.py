@@ -1,0 +1,137 @@
+"""The doctor: what is well, what has to be mended (78), what does not answer (75)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from aiosmtpd.handlers import Mailbox
+from command_line import Command
+from factories import parsed
+from loopback import LoopbackController
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A mail server: its URL, and the maildir of what it took."""
+    folder = tmp_path / "taken"
+    controller = LoopbackController(Mailbox(str(folder)), hostname="127.0.0.1", port=0)
+    controller.start()
+    yield f"smtp://127.0.0.1:{controller.port}", folder
+    controller.stop()
+
+
+@pytest.fixture
+def dead_relay() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    return f"smtp://127.0.0.1:{port}"
+
+
+def test_a_fresh_home_has_nothing_to_mend(ready: Command) -> None:
+    said = ready("doctor").stdout
+    assert "Nothing has to be mended." in said
+    assert "Africa/Casablanca is UTC+0 on 23 November 2026" in said
+    assert all(line.startswith(("✓", "!")) for line in said.splitlines()[:-2])
+
+
+def test_before_init_it_says_what_to_run(newsletter: Command) -> None:
+    assert "newsletter init" in newsletter("doctor", expect=78).stderr
+
+
+def test_keys_that_others_can_read_have_to_be_mended(ready: Command) -> None:
+    (ready.home / "secrets.env").chmod(0o644)
+    said = ready("doctor", expect=78).stdout
+    assert "chmod 600" in said
+    assert "1 thing has to be mended." in said
+
+
+def test_an_empty_database_has_to_be_mended(newsletter: Command, tmp_path: Path) -> None:
+    newsletter("init")
+    empty = f"sqlite:///{tmp_path / 'other.db'}"
+    assert "newsletter init" in newsletter("doctor", expect=78, NEWSLETTER_DATABASE_URL=empty).stdout
+
+
+def test_a_file_that_is_no_database_has_to_be_mended(newsletter: Command, tmp_path: Path) -> None:
+    newsletter("init")
+    (tmp_path / "broken.db").write_bytes(b"this is no database, whatever its name says" * 100)
+    broken = f"sqlite:///{tmp_path / 'broken.db'}"
+    said = newsletter("doctor", expect=78, NEWSLETTER_DATABASE_URL=broken).output
+    assert "not a database" in said
+    assert "Traceback" not in said
+
+
+def test_a_public_site_needs_https_and_what_the_law_asks(ready: Command) -> None:
+    said = ready("doctor", expect=78, NEWSLETTER_BASE_URL="http://lettre.gov.ma").stdout
+    assert "RFC 8058" in said
+    assert "the CNDP reference and the postal address in fr, ar, en" in said
+    assert "2 things have to be mended." in said
+
+
+def test_a_public_site_that_is_complete_is_well(newsletter: Command) -> None:
+    newsletter("init")
+    words = ["--name", "L'hebdo", "--cndp", "D-W-1/2026", "--postal-address", "Rabat", "--mail-domain", "lettre.gov.ma"]
+    newsletter("newsletters", "add", "hebdo", *words)
+    said = newsletter("doctor", NEWSLETTER_BASE_URL="https://lettre.gov.ma").stdout
+    assert "✓  hebdo" in said
+
+
+def test_a_relay_that_answers_is_well_and_gets_no_mail(ready: Command, relay: tuple[str, Path]) -> None:
+    url, taken = relay
+    # The newsletter's domain is nobody's: fit for a maildir, not for a real relay.
+    said = ready("doctor", expect=78, NEWSLETTER_MAIL_URL=url).stdout
+    assert "✓  mail" in said
+    assert "no domain that mail can come from" in said
+    assert not list(taken.glob("new/*"))
+
+
+def test_a_relay_that_does_not_answer_is_75(newsletter: Command, dead_relay: str) -> None:
+    newsletter("init")
+    said = newsletter("doctor", expect=75, NEWSLETTER_MAIL_URL=dead_relay).stdout
+    assert "unreachable" in said
+    assert "1 does not answer: try later." in said
+    assert "✓  database" in said
+
+
+def test_a_relay_without_the_encryption_that_was_asked_for_has_to_be_mended(
+    newsletter: Command, relay: tuple[str, Path]
+) -> None:
+    newsletter("init")
+    url = relay[0].replace("smtp://", "smtp+starttls://")
+    assert "STARTTLS" in newsletter("doctor", expect=78, NEWSLETTER_MAIL_URL=url).stdout
+
+
+def test_the_trial_mail_arrives_with_our_headers(ready: Command, relay: tuple[str, Path]) -> None:
+    url, taken = relay
+    said = ready("doctor", "--send-test", "you@example.org", expect=78, NEWSLETTER_MAIL_URL=url).stdout
+    assert "✓  trial mail" in said
+    [path] = taken.glob("new/*")
+    mail = parsed(path.read_bytes())
+    assert mail["To"] == "you@example.org"
+    assert mail["Subject"] == "Trial mail: L'hebdo"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Message-ID"]
+    assert mail["Date"]
+    assert "If you read this, mail leaves." in mail.get_content()
+
+
+def test_the_trial_mail_goes_to_the_maildir_too_and_only_to_addresses(ready: Command) -> None:
+    ready("doctor", "--send-test", "you@example.org")
+    assert len(ready.mails()) == 1
+    assert "not a mail address" in ready("doctor", "--send-test", "you", expect=65).stderr
+
+
+def test_without_a_newsletter_there_is_nobody_to_send_a_trial_mail(newsletter: Command) -> None:
+    newsletter("init")
+    assert "add one first" in newsletter("doctor", "--send-test", "you@example.org", expect=65).stderr
+
+
+def test_a_held_issue_is_named_with_what_to_do(ready: Command, feed: Callable[..., Path]) -> None:
+    ready("sources", "add", str(feed("Une nouvelle")))
+    ran = ready("run", "--due", "--at", "2026-11-16T20:00+00:00")
+    assert "held (late), for a person: newsletter issues release 1" in ran.stdout
+    assert "newsletter issues release 1" in ready("doctor").stdout
+    ready("issues", "release", "1")
+    assert "none is held" in ready("doctor").stdout
