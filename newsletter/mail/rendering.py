@@ -113,7 +113,7 @@ def _environment(folder: Path) -> Environment:
         "isolate": _isolate,
         "ltr": _ltr,
         "palette": palette,
-        "runs": _runs,
+        "runs": runs,
         "spoken_date": _spoken_date,
         "spoken_language": _spoken_language,
         "underlined": _underlined,
@@ -171,7 +171,7 @@ def _ltr(context: Context, value: object) -> str:
 
 
 @pass_context
-def _runs(context: Context, value: str, direction: str) -> str:
+def runs(context: Context, value: str, direction: str) -> str:
     """Isolate the runs that a right-to-left text would tear apart; text in the other direction stays as it is."""
     text, pieces, end = str(value), [], 0
     for run in _LTR_RUNS.finditer(text) if direction == "rtl" else ():

@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from newsletter.base.languages import LANGUAGES
 from newsletter.base.resources import resource
 from newsletter.bootstrap import Parts
+from newsletter.mail.rendering import direction_of_text, runs
 from newsletter.web import (
     archive,
     confirming,
@@ -99,7 +100,9 @@ def _teach_templates(environment: Environment, static: Path) -> None:
         """Return the address of a static file, another one after each change."""
         return url_for("static", filename=name, v=prints[name])
 
+    environment.filters["runs"] = runs
     environment.globals.update(
+        direction_of_text=direction_of_text,
         spoken=speech.spoken,
         said=speech.said,
         language_name=speech.language_name,

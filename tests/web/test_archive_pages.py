@@ -43,7 +43,7 @@ def issue(client: FlaskClient, parts: Parts, clock: SetClock, tmp_path: Path) ->
         "ar": ENTRY.format(
             link=f"{SITE}/ar/c",
             title="حجز موعد بالجماعة",
-            summary="دون الوقوف في الطابور.",
+            summary="مرسوم رقم 2-26-530 لسنة 2026.",
             day=16,
             image=f"{SITE}/c.png",
         ),
@@ -127,3 +127,9 @@ def test_an_unknown_newsletter_or_language_is_not_found(client: FlaskClient, par
     assert read(answers["french/ar"]).language == "ar"
     huge = client.get(f"/archive/hebdo/fr/{10**30}")
     assert huge.status_code == 404
+
+
+@pytest.mark.usefixtures("issue")
+def test_references_in_arabic_are_not_torn_apart(client: FlaskClient, parts: Parts) -> None:
+    page = read(client.get(first_issue(client, parts, "ar")))
+    assert "2-26-530" in [each.text for each in page.all("span") if each["dir"] == "ltr"]
