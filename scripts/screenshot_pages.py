@@ -7,6 +7,7 @@ French and Arabic (sign-up also in English); each page is drawn 1280, 360 and 32
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import tempfile
 import threading
@@ -96,23 +97,18 @@ def main(folder: Path) -> None:
 def serving(newsletters: int) -> Iterator[Site]:
     """Serve a filled site on a free port of the loopback."""
     with tempfile.TemporaryDirectory() as home:
+        listening = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        settings = load_settings(
+            {}, home=Path(home), base_url=url, mail_url="memory://", secret_keys=KEY, address_key=KEY
+        )
         clock = SetClock(START)
-        server = None
-        try:
-            server = create_server(lambda environ, start: app(environ, start), host="127.0.0.1", port=0)
-            url = f"http://127.0.0.1:{server.effective_port}"
-            settings = load_settings(
-                {}, home=Path(home), base_url=url, mail_url="memory://", secret_keys=KEY, address_key=KEY
-            )
-            parts = build(settings, clock=clock)
-            app = create_app(parts)
-            fill(parts, Path(home), newsletters)
-            threading.Thread(target=server.run, daemon=True).start()
-            yield Site(parts, clock, url)
-            parts.database.close()
-        finally:
-            if server is not None:
-                server.close()
+        parts = build(settings, clock=clock)
+        fill(parts, Path(home), newsletters)
+        server = create_server(create_app(parts), sockets=[listening])
+        threading.Thread(target=server.run, daemon=True).start()
+        yield Site(parts, clock, url)
+        parts.database.close()
 
 
 def fill(parts: Parts, home: Path, newsletters: int) -> None:
