@@ -64,15 +64,16 @@ class Settings(BaseSettings):
     @classmethod
     def _known_database(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
-        if text and not text.startswith(("sqlite:///", "postgresql+psycopg://")):
-            raise ValueError("write sqlite:///PATH or postgresql+psycopg://user:password@host/name")
+        if text and not (text.startswith(("sqlite:///", "postgresql+psycopg://")) and _has_usable_port(text)):
+            raise ValueError("write sqlite:///PATH or postgresql+psycopg://user:password@host:port/name")
         return value
 
     @field_validator("base_url")
     @classmethod
     def _public_address(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        is_site = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
+        if not is_site or not _has_usable_port(value):
             raise ValueError("write an address such as https://lettre.example.ma")
         return value.rstrip("/")
 
@@ -128,6 +129,13 @@ def make_secrets(home: Path) -> Path:
             f"{PREFIX}SECRET_KEYS={secrets.token_urlsafe(48)}\n{PREFIX}ADDRESS_KEY={secrets.token_urlsafe(48)}\n"
         )
     return path
+
+
+def _has_usable_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _read_secrets(path: Path) -> dict[str, str]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from newsletter.base.clock import Clock
-from newsletter.base.errors import Unavailable
+from newsletter.base.errors import ConfigError, Unavailable
 
 BUSY_SECONDS = 30
 _READING = "newsletter_reading"
@@ -94,11 +94,18 @@ class Database:
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        return _postgresql(parsed)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except ModuleNotFoundError:
+        raise ConfigError("PostgreSQL needs its driver: pip install 'newsletter-server[postgresql]'") from None
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
