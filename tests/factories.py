@@ -71,7 +71,7 @@ def make_reader(parts: Parts, address: str, *, languages: Sequence[str] = ("fr",
         request = work.session.query(Request).filter_by(subscriber_id=person.id).order_by(Request.id.desc()).first()
         assert request is not None
         token = parts.links.confirm_token(request.id, at=work.now)
-        actions.confirm(work, token=token, links=parts.links)
+        actions.confirm(work, token=token, links=parts.links, text_shown="Confirm.")
         return queries.of_subscriber(work, person.id)[-1]
 
 

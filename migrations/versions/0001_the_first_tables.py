@@ -454,7 +454,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("language", sa.String(length=8), nullable=False),
-        sa.Column("text_hash", sa.String(length=64), nullable=False),
+        sa.Column("text_hash", sa.String(length=64), nullable=True),
         sa.Column("at", schema.Moment(), nullable=False),
         sa.ForeignKeyConstraint(
             ["subscription_id"], ["subscription.id"], name=op.f("fk_consent_subscription_id_subscription")

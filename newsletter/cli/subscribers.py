@@ -126,7 +126,7 @@ def _show_consents(known: Known) -> None:
             f"{each.subscription_id}",
             str(each.kind),
             each.language,
-            each.text_hash[:12],
+            (each.text_hash or "–")[:12],
         )
         for each in known.consents
     ]

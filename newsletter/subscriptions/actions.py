@@ -83,8 +83,10 @@ def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes) -> 
         _mail(work, person, kind, newsletter_id=wishes[0].newsletter.id, spoken=sign_up.page_language)
 
 
-def confirm(work: Work, *, token: str, links: Links) -> Sequence[Subscription]:
+def confirm(work: Work, *, token: str, links: Links, text_shown: str) -> Sequence[Subscription]:
     """Take the second step for all that this person asked for, and return what is active. Safe to repeat.
+
+    `text_shown` is what the person read beside the button.
 
     :raises InvalidToken: if the link is not ours
     :raises ExpiredToken: if it is too old, or what it was about has ended unconfirmed
@@ -97,7 +99,7 @@ def confirm(work: Work, *, token: str, links: Links) -> Sequence[Subscription]:
     watermark = newsletter_queries.current_sequence(work)
     for subscription in pending:
         subscription.activate(work.now, watermark=watermark)
-        _witness(work, subscription, ConsentKind.CONFIRMED, request.language, "confirm")
+        _witness(work, subscription, ConsentKind.CONFIRMED, request.language, text_shown)
     request.answered_at = request.answered_at or work.now
     queries.answer_budget(work, address_hash=request.subscriber.address_hash)
     work.session.flush()
@@ -121,7 +123,7 @@ def end(work: Work, subscription: Subscription, *, reason: EndReason) -> None:
     """End a subscription, with evidence. Safe to repeat."""
     if subscription.state is not SubscriptionState.ENDED:
         subscription.end(work.now, reason=reason)
-        _witness(work, subscription, ConsentKind.LEFT, subscription.language, str(reason))
+        _witness(work, subscription, ConsentKind.LEFT, subscription.language)
 
 
 def never_write_again(work: Work, *, token: str, links: Links) -> None:
@@ -193,7 +195,7 @@ def change(
         subscription.changed = True
     subscription.choice_id = chosen
     subscription.frequency = wish.frequency
-    _witness(work, subscription, ConsentKind.CHANGED, wish.languages[0], "preferences")
+    _witness(work, subscription, ConsentKind.CHANGED, wish.languages[0])
     work.session.flush()
     work.session.refresh(subscription)
 
@@ -314,13 +316,13 @@ def _mail(work: Work, person: Subscriber, kind: RequestKind, *, newsletter_id: i
     outbox.put(work, batch_id=batch_id, subscriber_id=person.id, content_id=request.id, occasion=request.id)
 
 
-def _witness(work: Work, subscription: Subscription, kind: ConsentKind, spoken: str, shown: str) -> None:
+def _witness(work: Work, subscription: Subscription, kind: ConsentKind, spoken: str, shown: str | None = None) -> None:
     work.session.add(
         Consent(
             subscription_id=subscription.id,
             kind=kind,
             language=spoken,
-            text_hash=sha256(shown.encode()).hexdigest(),
+            text_hash=None if shown is None else sha256(shown.encode()).hexdigest(),
             at=work.now,
         )
     )

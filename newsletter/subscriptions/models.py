@@ -192,7 +192,10 @@ class ConsentKind(StrEnum):
 
 
 class Consent(Table):
-    """Evidence: who did what when, having been shown which text in which language. Append-only."""
+    """Evidence: who did what when, having been shown which text in which language. Append-only.
+
+    Without a hash no text was shown: one-click leaving has no page.
+    """
 
     __tablename__ = "consent"
 
@@ -200,7 +203,7 @@ class Consent(Table):
     subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id"), index=True)
     kind: Mapped[ConsentKind] = mapped_column(word(ConsentKind))
     language: Mapped[str] = mapped_column(String(8))
-    text_hash: Mapped[str] = mapped_column(String(64))
+    text_hash: Mapped[str | None] = mapped_column(String(64))
     at: Mapped[datetime]
 
 

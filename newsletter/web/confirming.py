@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from newsletter.base.errors import ExpiredToken
 from newsletter.db.database import Work
+from newsletter.newsletters.models import Newsletter
 from newsletter.subscriptions import actions, queries
 from newsletter.subscriptions.models import Request, SubscriptionState
 from newsletter.web.current import parts
 from newsletter.web.frame import page, shown_address
-from newsletter.web.speech import speak
+from newsletter.web.speech import gettext, said, speak
 
 ACCESS = "public"
 blueprint = Blueprint("confirming", __name__, url_prefix="/confirm")
@@ -40,9 +43,16 @@ def ask(token: str) -> ResponseReturnValue:
 def confirm(token: str) -> ResponseReturnValue:
     with parts().database.work() as work:
         request = _request_of(work, token)
-        already = not queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
-        actions.confirm(work, token=token, links=parts().links)
+        pending = queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
+        already = not pending
+        text_shown = asked([subscription.newsletter for subscription in pending])
+        actions.confirm(work, token=token, links=parts().links, text_shown=text_shown)
         return _confirmed_page(work, request, already=already)
+
+
+def asked(newsletters: Sequence[Newsletter]) -> str:
+    """Return the button's sentence as a person reads it: what is confirmed, by name."""
+    return f"{gettext('Confirm your subscription')}: {', '.join(said(each.names).text for each in newsletters)}"
 
 
 def _request_of(work: Work, token: str) -> Request:
