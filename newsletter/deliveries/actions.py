@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from newsletter.base.errors import NewsletterError, Unavailable
@@ -14,7 +14,7 @@ from newsletter.db.database import Database, Work
 from newsletter.deliveries import queries
 from newsletter.deliveries.lanes import Claimed, Lane, Settled, Uncomposable
 from newsletter.deliveries.models import Batch, BatchState, Delivery, DeliveryState
-from newsletter.deliveries.policy import InDoubt, Step, after_verdict, in_cancelled_batch
+from newsletter.deliveries.policy import InDoubt, after_verdict, ended, in_cancelled_batch
 from newsletter.mail.port import MailBackend, Message, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -95,11 +95,7 @@ def _next_window(work: Work, lane: Lane, batch_id: int, sender: Sender, tally: T
         return _Window()
     held = queries.claim(work, batch_id=batch_id, owner=sender.name, lease=sender.lease, most=sender.window)
     refused = lane.refused(work, [each.row for each in held]) if held else {}
-    for row_id, reason in refused.items():
-        queries.settle(
-            work, row_id=row_id, owner=sender.name, step=Step(DeliveryState.SKIPPED, reason, spends_attempt=False)
-        )
-        tally.skipped += 1
+    _skip(work, lane, [(each, refused[each.row.id]) for each in held if each.row.id in refused], sender, tally)
     window = _Window(len(held), {each.row.id: each for each in held if each.row.id not in refused})
     for made in _compose(work, lane, [each.row for each in window.held.values()]):
         if isinstance(made, Uncomposable):
@@ -107,6 +103,17 @@ def _next_window(work: Work, lane: Lane, batch_id: int, sender: Sender, tally: T
         else:
             window.messages.append(made)
     return window
+
+
+def _skip(work: Work, lane: Lane, refused: Sequence[tuple[queries.Held, str]], sender: Sender, tally: Tally) -> None:
+    results = []
+    for each, reason in refused:
+        step = ended(DeliveryState.SKIPPED, reason, doubts=each.doubts)
+        queries.settle(work, row_id=each.row.id, owner=sender.name, step=replace(step, spends_attempt=False))
+        _count(tally, step.state)
+        results.append(Settled(each.row, step.state))
+    if results:
+        lane.settled(work, results)
 
 
 def _compose(work: Work, lane: Lane, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
@@ -137,7 +144,7 @@ def _settle(work: Work, lane: Lane, window: _Window, sender: Sender, tally: Tall
             in_doubt=sender.in_doubt,
         )
         if batch.state is BatchState.CANCELLED:
-            step = in_cancelled_batch(step)
+            step = in_cancelled_batch(step, doubts=held.doubts)
         if verdict.outcome is Outcome.STOP and tally.stopped is None:
             tally.stopped = f"{verdict.reason}: {verdict.text}" if verdict.text else verdict.reason
         if not queries.settle(
@@ -167,6 +174,8 @@ def _count(tally: Tally, state: DeliveryState) -> None:
             tally.deferred += 1
         case DeliveryState.FAILED:
             tally.failed += 1
+        case DeliveryState.SKIPPED:
+            tally.skipped += 1
         case DeliveryState.UNCERTAIN:
             tally.uncertain += 1
         case _:

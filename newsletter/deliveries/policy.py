@@ -39,7 +39,7 @@ def after_verdict(
         case Outcome.ACCEPTED:
             return Step(DeliveryState.ACCEPTED)
         case Outcome.FAILED:
-            return Step(DeliveryState.FAILED, verdict.reason)
+            return ended(DeliveryState.FAILED, verdict.reason, doubts=doubts)
         case Outcome.STOP:
             return Step(DeliveryState.PENDING, spends_attempt=False)
         case Outcome.UNCERTAIN:
@@ -47,15 +47,24 @@ def after_verdict(
         case Outcome.DEFERRED:
             again = now + retry_after(attempts)
             if again > give_up_at:
-                return Step(DeliveryState.FAILED, f"gave up: {verdict.reason}"[:60])
+                return ended(DeliveryState.FAILED, f"gave up: {verdict.reason}"[:60], doubts=doubts)
             return Step(DeliveryState.DEFERRED, verdict.reason, next_attempt_at=again)
 
 
-def in_cancelled_batch(step: Step) -> Step:
+def ended(state: DeliveryState, reason: str, *, doubts: int) -> Step:
+    """Return how a row ends that was not accepted.
+
+    One that may have left before is uncertain: as failed, skipped or cancelled it would be planned anew, and its
+    reader could get the same articles under two Message-IDs.
+    """
+    return Step(DeliveryState.UNCERTAIN if doubts else state, reason)
+
+
+def in_cancelled_batch(step: Step, *, doubts: int) -> Step:
     """Return where a row of a cancelled batch goes instead of being tried again."""
     if step.state in {DeliveryState.PENDING, DeliveryState.DEFERRED}:
-        state = DeliveryState.UNCERTAIN if step.is_doubt else DeliveryState.CANCELLED
-        return replace(step, state=state, reason=CANCELLED, next_attempt_at=None, is_possible_copy=False)
+        end = ended(DeliveryState.CANCELLED, CANCELLED, doubts=doubts + int(step.is_doubt))
+        return replace(step, state=end.state, reason=end.reason, next_attempt_at=None, is_possible_copy=False)
     return step
 
 

@@ -206,8 +206,8 @@ def give_up_doubtful(work: Work, *, batch_id: int) -> list[Claimed]:
     return [Claimed(*tuple(row)) for row in rows]
 
 
-def cancel_open(work: Work, *, batch_id: int, reason: str) -> int:
-    """Cancel every row of a batch that is not on its way at this moment."""
+def cancel_open(work: Work, *, batch_id: int, reason: str) -> list[Claimed]:
+    """Cancel every row of a batch that is not on its way at this moment; returns those that became uncertain."""
     return _end_rows(
         work,
         Delivery.batch_id == batch_id,
@@ -217,8 +217,11 @@ def cancel_open(work: Work, *, batch_id: int, reason: str) -> int:
     )
 
 
-def expire_deferred(work: Work, *, subscriptions: Select[int], keep_batch: int, reason: str) -> int:
-    """Fail the deferred rows of these subscriptions in every other batch: their next slot has come."""
+def expire_deferred(work: Work, *, subscriptions: Select[int], keep_batch: int, reason: str) -> list[Claimed]:
+    """Fail the deferred rows of these subscriptions in every other batch: their next slot has come.
+
+    Returns those that became uncertain.
+    """
     return _end_rows(
         work,
         Delivery.subscription_id.in_(subscriptions),
@@ -229,8 +232,8 @@ def expire_deferred(work: Work, *, subscriptions: Select[int], keep_batch: int, 
     )
 
 
-def skip_waiting(work: Work, *, batch_id: int, content_id: int, reason: str) -> int:
-    """Skip the rows of a content that are not on their way at this moment."""
+def skip_waiting(work: Work, *, batch_id: int, content_id: int, reason: str) -> list[Claimed]:
+    """Skip the rows of a content that are not on their way at this moment; returns those that became uncertain."""
     return _end_rows(
         work,
         *_waiting(batch_id, content_id),
@@ -239,16 +242,14 @@ def skip_waiting(work: Work, *, batch_id: int, content_id: int, reason: str) -> 
     )
 
 
-def move_waiting(work: Work, *, batch_id: int, content_id: int, to_content_id: int) -> int:
-    """Give the rows of a content that are not on their way at this moment another content."""
-    moved = work.session.execute(
+def move_waiting(work: Work, *, batch_id: int, content_id: int, to_content_id: int) -> None:
+    """Give the rows of a content that are not on their way, and never were, another content."""
+    work.session.execute(
         update(Delivery)
-        .where(*_waiting(batch_id, content_id))
+        .where(*_waiting(batch_id, content_id), Delivery.doubts == 0)
         .values(content_id=to_content_id)
-        .returning(Delivery.id)
         .execution_options(synchronize_session=False)
     )
-    return len(moved.all())
 
 
 def ledger(work: Work, batch_id: int) -> Ledger:
@@ -288,12 +289,13 @@ def _waiting(batch_id: int, content_id: int) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _end_rows(work: Work, *where: ColumnElement[bool], state: DeliveryState, reason: str) -> int:
-    ended = work.session.execute(
-        update(Delivery)
-        .where(*where)
-        .values(state=state, reason=reason, next_attempt_at=None, settled_at=work.now)
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
+def _end_rows(work: Work, *where: ColumnElement[bool], state: DeliveryState, reason: str) -> list[Claimed]:
+    """End rows that were not accepted; those that may have left are uncertain, and returned for the lane to follow."""
+    end = update(Delivery).where(*where).execution_options(synchronize_session=False)
+    values = {"reason": reason, "next_attempt_at": None, "settled_at": work.now}
+    doubtful = work.session.execute(
+        end.where(Delivery.doubts > 0).values(state=DeliveryState.UNCERTAIN, **values).returning(*_CLAIMED)
     )
-    return len(ended.all())
+    found = [Claimed(*tuple(row)) for row in doubtful]
+    work.session.execute(end.where(Delivery.doubts == 0).values(state=state, **values))
+    return found

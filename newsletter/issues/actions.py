@@ -96,7 +96,7 @@ def cancel(work: Work, *, issue: Issue, reason: str) -> None:
     issue.step(IssueState.CANCELLED, reason=reason)
     issue.finished_at = work.now
     ledger.batch(work, issue.batch_id).state = BatchState.CANCELLED
-    ledger.cancel_open(work, batch_id=issue.batch_id, reason=reason)
+    queries.raise_watermarks(work, ledger.cancel_open(work, batch_id=issue.batch_id, reason=reason))
 
 
 def finish(work: Work, *, issue_id: int) -> bool:
@@ -122,20 +122,21 @@ def _replace(work: Work, edition: Edition, *, without: int) -> None:
     """Give the readers of an edition who were not served yet the same one less an article, or skip them."""
     issue = queries.issue(work, edition.issue_id, lock=True)
     rest = [Chosen(each.topic_id, each.article_id) for each in edition.articles if each.article_id != without]
-    if not rest:
-        queries.give_cohorts(work, edition_id=edition.id, to_edition_id=None)
-        ledger.skip_waiting(work, batch_id=issue.batch_id, content_id=edition.id, reason=WITHDRAWN)
-        return
-    replacement = planning.find_edition(
-        work,
-        issue,
-        language=edition.language,
-        form=edition.form,
-        chosen=rest,
-        versions={each.article_id: each.version for each in edition.articles},
-    )
+    replacement = None
+    if rest:
+        replacement = planning.find_edition(
+            work,
+            issue,
+            language=edition.language,
+            form=edition.form,
+            chosen=rest,
+            versions={each.article_id: each.version for each in edition.articles},
+        )
+        ledger.move_waiting(work, batch_id=issue.batch_id, content_id=edition.id, to_content_id=replacement)
     queries.give_cohorts(work, edition_id=edition.id, to_edition_id=replacement)
-    ledger.move_waiting(work, batch_id=issue.batch_id, content_id=edition.id, to_content_id=replacement)
+    # Left are those with nothing else in it, and those that may have left: they go again as they were, or not at all.
+    uncertain = ledger.skip_waiting(work, batch_id=issue.batch_id, content_id=edition.id, reason=WITHDRAWN)
+    queries.raise_watermarks(work, uncertain)
 
 
 def _due_slot(work: Work, newsletter: Newsletter, rhythm: Rhythm) -> Slot | None:

@@ -42,11 +42,7 @@ class DigestLane:
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:
         """Move the watermark of whoever was, or may have been, given the issue."""
-        given: dict[int, list[int]] = {}
-        for result in results:
-            if result.state in GIVEN_STATES and result.row.subscription_id is not None:
-                given.setdefault(result.row.batch_id, []).append(result.row.subscription_id)
-        queries.raise_watermarks(work, given)
+        queries.raise_watermarks(work, [result.row for result in results if result.state in GIVEN_STATES])
 
     def _message(self, work: Work, row: Claimed, address: tuple[str, bool] | None) -> Message | Uncomposable:
         if address is None or row.content_id is None or row.subscription_id is None:

@@ -37,12 +37,13 @@ def plan_slice(work: Work, issue_id: int, *, size: int = SLICE) -> bool:
     if readers is None:
         _close(work, issue)
         return False
-    ledger.expire_deferred(
+    uncertain = ledger.expire_deferred(
         work,
         subscriptions=queries.subscriptions_in(work, readers),
         keep_batch=issue.batch_id,
         reason=SLOT_PASSED,
     )
+    queries.raise_watermarks(work, uncertain)
     issue.audience += queries.count_audience(work, readers)
     queries.skip_readers(work, readers)
     _Planner(work, readers).run()

@@ -26,6 +26,7 @@ from sqlalchemy.orm import aliased, joinedload
 from newsletter.articles.models import Article, Availability
 from newsletter.base.errors import NotFound
 from newsletter.db.database import Work
+from newsletter.deliveries.lanes import Claimed
 from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES, Delivery, DeliveryState
 from newsletter.issues.digest import Candidate
 from newsletter.issues.models import Cohort, Edition, EditionArticle, Issue, IssueState
@@ -33,6 +34,8 @@ from newsletter.newsletters.models import Frequency, Topic
 from newsletter.subscribers.models import Purpose, Subscriber
 from newsletter.subscribers.queries import is_closed
 from newsletter.subscriptions.models import Subscription, SubscriptionState
+
+_PARAMETERS = 10_000  # both databases take more in one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,16 +302,22 @@ def ended_among(work: Work, subscription_ids: Iterable[int]) -> set[int]:
     return set(wanted) - set(active)
 
 
-def raise_watermarks(work: Work, subscriptions_by_issue_batch: Mapping[int, Sequence[int]]) -> None:
-    """Set watermark = max(watermark, cut) for the subscriptions served by these batches."""
-    for batch_id, subscription_ids in subscriptions_by_issue_batch.items():
+def raise_watermarks(work: Work, given: Iterable[Claimed]) -> None:
+    """Set watermark = max(watermark, cut) for whoever was, or may have been, given these."""
+    by_batch: dict[int, list[int]] = {}
+    for row in given:
+        if row.subscription_id is not None:
+            by_batch.setdefault(row.batch_id, []).append(row.subscription_id)
+    for batch_id, subscription_ids in by_batch.items():
         cut = select(Issue.cut).where(Issue.batch_id == batch_id).scalar_subquery()
-        work.session.execute(
-            update(Subscription)
-            .where(Subscription.id.in_(list(subscription_ids)), Subscription.watermark < cut)
-            .values(watermark=cut)
-            .execution_options(synchronize_session=False)
-        )
+        for start in range(0, len(subscription_ids), _PARAMETERS):
+            some = subscription_ids[start : start + _PARAMETERS]
+            work.session.execute(
+                update(Subscription)
+                .where(Subscription.id.in_(some), Subscription.watermark < cut)
+                .values(watermark=cut)
+                .execution_options(synchronize_session=False)
+            )
 
 
 def addresses(work: Work, subscriber_ids: Iterable[int]) -> dict[int, tuple[str, bool]]:
