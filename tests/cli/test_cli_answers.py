@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from command_line import LATER_ON_MONDAY, MONDAY, SUNDAY, Command
-from factories import make_reader
 from rich.cells import cell_len
+
+from factories import make_reader
 
 LISTINGS = (
     ["newsletters", "list"],

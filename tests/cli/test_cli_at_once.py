@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from command_line import MONDAY, SUNDAY, TUESDAY, Command
+
 from factories import make_reader, parsed
 
 READERS = 40

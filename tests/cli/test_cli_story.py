@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from command_line import LATER_ON_MONDAY, MONDAY, NEXT_MONDAY, SUNDAY, TUESDAY, Command
+
 from factories import make_reader, parsed
 
 

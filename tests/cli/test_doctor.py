@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.handlers import Mailbox
 from command_line import Command
+
 from factories import parsed
 from loopback import LoopbackController
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from command_line import MONDAY, SUNDAY, TUESDAY, Command
-from factories import make_reader
 from sqlalchemy import select
 
+from factories import make_reader
 from newsletter.db.schema import Table
 from newsletter.subscribers import actions as subscriber_actions
 from newsletter.subscribers.models import Subscriber, SuppressionReason

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import NEXT_MONDAY, SUNDAY, TUESDAY, Command
+
 from factories import make_reader
 
 LATE = "2026-11-23T20:00+00:00"

@@ -7,9 +7,9 @@ import threading
 from dataclasses import replace
 
 import pytest
-from factories import ask, make_newsletter
 from sqlalchemy import select
 
+from factories import ask, make_newsletter
 from newsletter.base.clock import SystemClock
 from newsletter.bootstrap import Parts
 from newsletter.db.database import Database

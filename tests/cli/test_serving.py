@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from command_line import Command
+
 from factories import ask, parsed
 
 SOON = 1.5  # seconds; on a busy machine, too

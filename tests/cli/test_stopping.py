@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from command_line import MONDAY, TUESDAY, Command
+
 from factories import make_reader
 from loopback import LoopbackController
 

@@ -16,7 +16,6 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from smtp_faults import CERTIFICATE, closed_port
 
 from newsletter.mail.port import MailBackend, Message, Outcome, Verdict
 from newsletter.mail.providers.console.backend import ConsoleBackend
@@ -25,6 +24,7 @@ from newsletter.mail.providers.memory.backend import MemoryBackend
 from newsletter.mail.providers.smtp.backend import SmtpBackend
 from newsletter.mail.providers.smtp.dialogue import Login, Relay
 from newsletter.mail.providers.smtp.wire import Limits
+from smtp_faults import CERTIFICATE, closed_port
 
 QUICK = Limits(connect=5, command=5, dot=5, deadline=10)
 LOGIN = Login("user", "sécret")

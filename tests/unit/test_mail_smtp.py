@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from smtp_faults import CERTIFICATE, Act, Fault, FaultServer, closed_port
 
 from newsletter.mail.port import STOPS_EVERY_CHANNEL, Message, Outcome, Verdict
 from newsletter.mail.providers.smtp.backend import SmtpBackend
 from newsletter.mail.providers.smtp.dialogue import Login, Relay
 from newsletter.mail.providers.smtp.wire import Limits, Wire
+from smtp_faults import CERTIFICATE, Act, Fault, FaultServer, closed_port
 
 Script = Mapping[str, Act | Sequence[Act]]
 LIMITS = Limits(connect=5, command=5, dot=5, deadline=10)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from factories import make_newsletter
 from flask import Flask
 from flask.testing import FlaskClient
 
+from factories import make_newsletter
 from newsletter.bootstrap import Parts
 from newsletter.newsletters.models import Newsletter
 from newsletter.web.app import create_app

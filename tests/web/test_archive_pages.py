@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from factories import make_newsletter, make_reader
 from flask.testing import FlaskClient
 from pages import Page, path, read
 
+from factories import make_newsletter, make_reader
 from newsletter.articles.actions import add_source
 from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts

@@ -3,10 +3,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from factories import ask, make_newsletter
 from flask.testing import FlaskClient
 from pages import everything, newest, path, press, read, subscriptions
 
+from factories import ask, make_newsletter
 from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
 from newsletter.subscriptions.models import Request, SubscriptionState

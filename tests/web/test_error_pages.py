@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import make_reader
 from flask import Flask
 from flask.testing import FlaskClient
 from pages import everything, path, press, read
 
+from factories import make_reader
 from newsletter.base.errors import (
     ConfigError,
     Conflict,

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from factories import ask, make_newsletter, make_reader
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from pages import everything, newest, path
 from werkzeug.routing import Rule
 
+from factories import ask, make_newsletter, make_reader
 from newsletter.base.clock import SetClock
 from newsletter.base.links import Links
 from newsletter.bootstrap import Parts

@@ -4,12 +4,12 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
-from factories import ask, make_reader
 from flask import Flask
 from flask.testing import FlaskClient
 from pages import newest, path, read
 from werkzeug.test import TestResponse
 
+from factories import ask, make_reader
 from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
 from newsletter.subscriptions.models import Request

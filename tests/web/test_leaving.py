@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from factories import ask, make_reader
 from flask.testing import FlaskClient
 from pages import everything, newest, path, press, read, subscriptions
 from sqlalchemy import update
 
+from factories import ask, make_reader
 from newsletter.base.links import Links
 from newsletter.bootstrap import Parts
 from newsletter.subscribers.models import Subscriber

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from factories import make_newsletter
 from flask.testing import FlaskClient
 from pages import newest, press, read, subscriptions
 
+from factories import make_newsletter
 from newsletter.base.config import Settings
 from newsletter.bootstrap import Parts, build
 from newsletter.subscriptions.models import Request, SubscriptionState

@@ -8,10 +8,10 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from factories import ask, make_newsletter, make_reader
 from flask.testing import FlaskClient
 from pages import Page, newest, path, press, read
 
+from factories import ask, make_newsletter, make_reader
 from newsletter.base.clock import SetClock
 from newsletter.base.languages import LANGUAGES
 from newsletter.bootstrap import Parts

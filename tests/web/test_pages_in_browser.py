@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from factories import make_newsletter
 from flask import Flask
 from pages import newest, subscriptions
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
+from factories import make_newsletter
 from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
 from newsletter.bootstrap import Parts, build

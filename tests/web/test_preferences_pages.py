@@ -3,11 +3,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from factories import make_newsletter, make_reader
 from flask.testing import FlaskClient
 from pages import chosen, everything, newest, path, press, read, subscriptions
 from sqlalchemy import update
 
+from factories import make_newsletter, make_reader
 from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
 from newsletter.newsletters.models import Frequency

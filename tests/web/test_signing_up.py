@@ -4,13 +4,13 @@ from datetime import timedelta
 from hashlib import sha256
 
 import pytest
-from factories import make_newsletter, make_reader, parsed
 from flask import Flask
 from flask.testing import FlaskClient
 from pages import chosen, everything, newest, path, press, read, subscriptions
 from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
+from factories import make_newsletter, make_reader, parsed
 from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
 from newsletter.mail.providers.memory.backend import MemoryBackend
