@@ -160,10 +160,12 @@ def _settle(work: Work, lane: Lane, window: _Window, sender: Sender, tally: Tall
 
 
 def _take_back(work: Work, lane: Lane, batch: Batch, in_doubt: InDoubt) -> None:
-    queries.take_back(work, batch_id=batch.id, in_doubt=in_doubt)
+    waiting = queries.take_back(work, batch_id=batch.id, in_doubt=in_doubt)
     doubtful = queries.give_up_doubtful(work, batch_id=batch.id)
-    if doubtful:
-        lane.settled(work, [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful])
+    results = [Settled(row, DeliveryState.PENDING) for row in waiting]
+    results += [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful]
+    if results:
+        lane.settled(work, results)
 
 
 def _count(tally: Tally, state: DeliveryState) -> None:

@@ -51,5 +51,5 @@ class Lane(Protocol):
         ...
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:
-        """Do what follows from these results."""
+        """Do what follows from these results; a row that waits to be sent again is one, too."""
         ...

@@ -167,8 +167,11 @@ def renew(work: Work, *, owner: str, lease: timedelta) -> None:
     )
 
 
-def take_back(work: Work, *, batch_id: int, in_doubt: InDoubt) -> int:
-    """Take back the rows of dead senders: they may have left, so the policy decides. Safe to repeat."""
+def take_back(work: Work, *, batch_id: int, in_doubt: InDoubt) -> list[Claimed]:
+    """Take back the rows of dead senders: they may have left, so the policy decides. Safe to repeat.
+
+    Returns those that wait to be sent again.
+    """
     again = and_(literal(in_doubt == "resend"), Delivery.doubts + 1 < DOUBTFUL_CRASHES)
     abandoned = (Delivery.batch_id == batch_id, _is_abandoned(work))
     common = {"owner": None, "lease_until": None, "doubts": Delivery.doubts + 1}
@@ -181,10 +184,10 @@ def take_back(work: Work, *, batch_id: int, in_doubt: InDoubt) -> int:
             possible_copies=Delivery.possible_copies + 1,
             **common,
         )
-        .returning(Delivery.id)
+        .returning(*_CLAIMED)
         .execution_options(synchronize_session=False)
-    ).all()
-    return len(resent)
+    )
+    return [Claimed(*tuple(row)) for row in resent]
 
 
 def give_up_doubtful(work: Work, *, batch_id: int) -> list[Claimed]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -115,13 +116,19 @@ def withdraw(work: Work, *, article_id: int) -> None:
         queries.issue(work, issue_id, lock=True)  # a planner in mid-slice must not add it behind our back
     article_actions.withdraw(work, article=article_queries.article(work, article_id))
     for edition in queries.unsent_editions_with(work, article_id):
-        _replace(work, edition, without=article_id)
+        _replace(work, edition, without={article_id})
 
 
-def _replace(work: Work, edition: Edition, *, without: int) -> None:
-    """Give the readers of an edition who were not served yet the same one less an article, or skip them."""
+def mend(work: Work, *, edition_ids: Collection[int]) -> None:
+    """Take out of mails that were on their way and came back what was withdrawn meanwhile. Safe to repeat."""
+    for edition_id, article_ids in queries.withdrawn_in(work, edition_ids).items():
+        _replace(work, queries.edition(work, edition_id), without=article_ids)
+
+
+def _replace(work: Work, edition: Edition, *, without: Collection[int]) -> None:
+    """Give the readers of an edition who were not served yet the same one less some articles, or skip them."""
     issue = queries.issue(work, edition.issue_id, lock=True)
-    rest = [Chosen(each.topic_id, each.article_id) for each in edition.articles if each.article_id != without]
+    rest = [Chosen(each.topic_id, each.article_id) for each in edition.articles if each.article_id not in without]
     replacement = None
     if rest:
         replacement = planning.find_edition(

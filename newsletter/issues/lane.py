@@ -9,8 +9,8 @@ from newsletter.base.links import Links
 from newsletter.db.database import Work
 from newsletter.deliveries.lanes import Claimed, Settled, Uncomposable
 from newsletter.deliveries.letters import list_unsubscribe, message_to
-from newsletter.deliveries.models import GIVEN_STATES
-from newsletter.issues import queries
+from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES
+from newsletter.issues import actions, queries
 from newsletter.issues.compiling import CompiledEdition, compile_edition
 from newsletter.mail.port import Message
 from newsletter.mail.rendering import MailTemplates
@@ -41,8 +41,10 @@ class DigestLane:
         return [self._message(work, row, addresses.get(row.subscriber_id)) for row in rows]
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:
-        """Move the watermark of whoever was, or may have been, given the issue."""
+        """Move the watermark of whoever was, or may have been, given the issue; mend what waits to go again."""
         queries.raise_watermarks(work, [result.row for result in results if result.state in GIVEN_STATES])
+        waiting = {result.row.content_id for result in results if result.state in OPEN_STATES}
+        actions.mend(work, edition_ids=[number for number in waiting if number is not None])
 
     def _message(self, work: Work, row: Claimed, address: tuple[str, bool] | None) -> Message | Uncomposable:
         if address is None or row.content_id is None or row.subscription_id is None:

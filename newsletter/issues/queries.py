@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -276,6 +276,23 @@ def unsent_editions_with(work: Work, article_id: int) -> Sequence[Edition]:
         .unique()
         .all()
     )
+
+
+def withdrawn_in(work: Work, edition_ids: Collection[int]) -> dict[int, set[int]]:
+    """Return which articles of these editions are withdrawn, by edition; nobody withdraws one of them meanwhile."""
+    if not edition_ids:
+        return {}
+    rows = work.session.execute(
+        select(EditionArticle.edition_id, Article.id, Article.withdrawn_at)
+        .join(Article, Article.id == EditionArticle.article_id)
+        .where(EditionArticle.edition_id.in_(edition_ids))
+        .with_for_update(read=True, of=Article)
+    )
+    found: dict[int, set[int]] = {}
+    for row in rows:
+        if row.withdrawn_at is not None:
+            found.setdefault(row.edition_id, set()).add(row.id)
+    return found
 
 
 def give_cohorts(work: Work, *, edition_id: int, to_edition_id: int | None) -> None:
