@@ -24,7 +24,15 @@ def rows() -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row["file"].startswith("feeds/")]
 
 
-@pytest.fixture(params=rows() or [None], ids=lambda row: row["file"].removeprefix("feeds/") if row else "absent")
+def is_sound_xml(row: dict[str, str]) -> bool:
+    return row["kind"] != "jsonfeed" and "MALFORMED" not in row["note"] and row["entries"] != "0"
+
+
+def name_of(row: dict[str, str] | None) -> str:
+    return row["file"].removeprefix("feeds/") if row else "absent"
+
+
+@pytest.fixture(params=rows() or [None], ids=name_of)
 def row(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param is None:
         pytest.skip("the given feeds are not on this machine")
@@ -96,10 +104,9 @@ def test_every_entry_of_a_given_feed_is_fit_for_a_mail(row):
         assert entry.published_at is None or entry.published_at.utcoffset() is not None
 
 
+@pytest.mark.parametrize("row", filter(is_sound_xml, rows()), ids=name_of)
 def test_a_given_feed_says_the_same_when_its_last_end_tag_is_missing(row):
     """The mender must give back all entries that were whole."""
-    if row["kind"] == "jsonfeed" or "MALFORMED" in row["note"] or row["entries"] == "0":
-        pytest.skip("is no sound XML with entries to begin with")
     data = (GIVEN / row["file"]).read_bytes()
     broken = re.sub(r"</(rss|rdf:RDF|feed)>\s*$", "", without_prolog(decoded(data))).encode()
     assert parse_feed(broken, url=row["source_url"]) == parse_feed(data, url=row["source_url"])
