@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin
-from xml.parsers import expat
 
 import feedparser
 
@@ -28,11 +27,10 @@ from newsletter.articles.cleaning import (
     safe_url,
 )
 from newsletter.articles.detection import detect_language, primary_language
-from newsletter.articles.encodings import MAXIMUM_DEPTH, decoded, mended, unpacked, without_prolog
+from newsletter.articles.encodings import decoded, unpacked, without_prolog
+from newsletter.articles.soundness import MAXIMUM_ENTRIES, from_root, sound
 from newsletter.base.errors import InvalidInput
 
-MAXIMUM_ENTRIES = 20_000
-MAXIMUM_ELEMENTS = 600_000
 SUMMARY_LENGTH = 300
 TITLE_LENGTH = 500
 CATEGORIES_AT_MOST = 50
@@ -229,15 +227,13 @@ def _listed(item: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 # RSS and Atom
 
-_FIRST_TAG = re.compile(r"<([A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
-_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(?:rss|rdf|feed|channel)(?=[\s>/])", re.IGNORECASE)
 _MARKUP = re.compile(r"</[a-z][a-z0-9]*\s*>|<[a-z][a-z0-9]*\s+[a-z-]+\s*=|<(?:br|hr|p|li)\s*/?>|<!--", re.IGNORECASE)
 _HTML = ("text/html", "application/xhtml+xml")
 _PICTURE = re.compile(r"\.(?:jpe?g|png|gif|webp)(?:$|[?#])", re.IGNORECASE)
 
 
 def _read_xml(text: str, url: str) -> tuple[_Source, list[_Raw]]:
-    xml, fault = _sound(_from_root(without_prolog(text)))
+    xml, fault = sound(from_root(without_prolog(text)))
     # sanitizing and resolving are ours: the library's take their time, and know neither joiners nor bidi controls
     try:
         parsed = feedparser.parse(
@@ -253,66 +249,6 @@ def _read_xml(text: str, url: str) -> tuple[_Source, list[_Raw]]:
     if fault and not raws:
         raise InvalidInput(f"its XML is broken, and no entry can be read from it ({fault})")
     return _xml_source(parsed.feed, url), raws
-
-
-def _from_root(xml: str) -> str:
-    """Drop what stands before the feed, such as the warnings of a server.
-
-    :raises InvalidInput: if this is no feed
-    """
-    if not xml.strip("\0"):
-        raise InvalidInput("it is empty")
-    first = _FIRST_TAG.search(xml)
-    name = first[2].lower() if first else ""
-    root = _ROOT.search(xml, 0, 20_000)
-    if first is None:
-        odd = len(re.findall("[\0-\x08\x0e-\x1f\ufffd]", xml[:1_000]))
-        raise InvalidInput("it is binary data" if odd > len(xml[:1_000]) / 20 else "it is plain text")
-    if root is None or name in ("html", "head", "body"):
-        raise InvalidInput(
-            "it is an HTML page" if name in ("html", "head", "body") else f"it is XML of another kind, <{name}>"[:100]
-        )
-    return xml[root.start() :]
-
-
-def _sound(xml: str) -> tuple[str, str | None]:
-    """Return well-formed XML of at most MAXIMUM_ENTRIES entries, and what was wrong with it before."""
-    cause = _fault(xml)
-    if cause is None:
-        return xml, None
-    xml = mended(xml, entries=MAXIMUM_ENTRIES)
-    if _fault(xml) is not None:
-        raise InvalidInput(f"its XML is broken ({cause})")
-    return xml, cause
-
-
-def _fault(xml: str) -> str | None:
-    """Return what is wrong with this XML; too many entries are a fault as well."""
-    depth = entries = elements = 0
-    parser = expat.ParserCreate(namespace_separator=" ")
-
-    def start(name: str, _: object) -> None:
-        nonlocal depth, entries, elements
-        depth += 1
-        elements += 1
-        entries += name.rpartition(" ")[2].lower() in ("item", "entry")
-        if depth > MAXIMUM_DEPTH:
-            raise InvalidInput(f"its elements are nested more than {MAXIMUM_DEPTH} deep")
-        if elements > MAXIMUM_ELEMENTS:
-            raise InvalidInput(f"it has more than {MAXIMUM_ELEMENTS} elements")
-        if entries > MAXIMUM_ENTRIES:
-            raise OverflowError(f"it has more than {MAXIMUM_ENTRIES} entries")
-
-    def end(_: str) -> None:
-        nonlocal depth
-        depth -= 1
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    try:
-        parser.Parse(xml.encode(), True)
-    except (expat.ExpatError, OverflowError) as error:
-        return str(error)
-    return None
 
 
 def _xml_source(feed: dict[str, Any], url: str) -> _Source:

@@ -398,7 +398,8 @@ def test_the_language_is_told_from_the_text_and_a_short_one_is_as_its_neighbours
 
 
 def test_at_most_twenty_thousand_entries_are_kept_in_file_order(monkeypatch):
-    monkeypatch.setattr("newsletter.articles.feeds.MAXIMUM_ENTRIES", 20)
+    for module in ("feeds", "soundness"):
+        monkeypatch.setattr(f"newsletter.articles.{module}.MAXIMUM_ENTRIES", 20)
     for last in ("", "&"):
         feed = read(rss("".join(f"<item><title>T</title><link>/{n}</link></item>" for n in range(50)) + last))
         assert [entry.link for entry in feed.entries] == [f"https://news.example/{n}" for n in range(20)]
