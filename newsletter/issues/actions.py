@@ -138,6 +138,7 @@ def _replace(work: Work, edition: Edition, *, without: Collection[int]) -> None:
             form=edition.form,
             chosen=rest,
             versions={each.article_id: each.version for each in edition.articles},
+            known=queries.editions(work, issue.id),
         )
         ledger.move_waiting(work, batch_id=issue.batch_id, content_id=edition.id, to_content_id=replacement)
     queries.give_cohorts(work, edition_id=edition.id, to_edition_id=replacement)

@@ -6,12 +6,13 @@ dies loses nothing but its slice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from newsletter.db.database import Database, Work
 from newsletter.deliveries import queries as ledger
 from newsletter.issues import digest, queries
+from newsletter.issues import readers as reader_queries
 from newsletter.issues.digest import Candidate, Chosen, Reader
 from newsletter.issues.models import Cohort, Edition, EditionArticle, Issue, IssueState
 from newsletter.newsletters import queries as newsletter_queries
@@ -33,19 +34,19 @@ def plan_slice(work: Work, issue_id: int, *, size: int = SLICE) -> bool:
     issue = queries.issue(work, issue_id, lock=True)
     if issue.state is not IssueState.PLANNING:
         return False
-    readers = queries.next_slice(work, issue, size=size)
+    readers = reader_queries.next_slice(work, issue, size=size)
     if readers is None:
         _close(work, issue)
         return False
     uncertain = ledger.expire_deferred(
         work,
-        subscriptions=queries.subscriptions_in(work, readers),
+        subscriptions=reader_queries.subscriptions_in(work, readers),
         keep_batch=issue.batch_id,
         reason=SLOT_PASSED,
     )
     queries.raise_watermarks(work, uncertain)
-    issue.audience += queries.count_audience(work, readers)
-    queries.skip_readers(work, readers)
+    issue.audience += reader_queries.count_audience(work, readers)
+    reader_queries.skip_readers(work, readers)
     _Planner(work, readers).run()
     issue.planned_to = readers.high
     work.session.flush()
@@ -53,13 +54,19 @@ def plan_slice(work: Work, issue_id: int, *, size: int = SLICE) -> bool:
 
 
 def find_edition(
-    work: Work, issue: Issue, *, language: str, form: Form, chosen: Sequence[Chosen], versions: dict[int, int]
+    work: Work,
+    issue: Issue,
+    *,
+    language: str,
+    form: Form,
+    chosen: Sequence[Chosen],
+    versions: Mapping[int, int],
+    known: dict[str, int],
 ) -> int:
-    """Return the edition of an issue with exactly this content, made now if there is none."""
+    """Return the edition of an issue with exactly this content, made now and added to the `known` if there is none."""
     fingerprint = _fingerprint(language, form, chosen, versions)
-    known = queries.editions(work, issue.id).get(fingerprint)
-    if known is not None:
-        return known
+    if fingerprint in known:
+        return known[fingerprint]
     edition = Edition(
         issue_id=issue.id,
         language=language,
@@ -74,6 +81,7 @@ def find_edition(
     )
     work.session.add(edition)
     work.session.flush()
+    known[fingerprint] = edition.id
     return edition.id
 
 
@@ -88,37 +96,56 @@ def _close(work: Work, issue: Issue) -> None:
 
 
 class _Planner:
-    """Plans the readers of one slice who can be written to."""
+    """Plans the readers of one slice who can be written to.
 
-    def __init__(self, work: Work, readers: queries.Slice) -> None:
+    Each slice chooses anew, also for cohorts that an earlier slice met: articles may have been withdrawn, reinstated
+    or paired since, and no reader shall pay for the slice he happens to be in.
+    """
+
+    def __init__(self, work: Work, readers: reader_queries.Slice) -> None:
         self.work = work
         self.readers = readers
         self.issue = readers.issue
         self.cut = readers.issue.cut or 0
         self.topic_order = {topic.id: topic.position for topic in newsletter_queries.topics(work).values()}
-        self.cohorts = queries.cohorts(work, self.issue.id)
-        self.versions: dict[int, int] = {}
+        self.cohorts = reader_queries.cohorts(work, self.issue.id)
+        self.editions = queries.editions(work, self.issue.id)
+        self.versions: Mapping[int, int] = {}
         self.groups: dict[int, list[Candidate]] = {}
 
     def run(self) -> None:
         lowest = self._lowest_watermark()
-        self.groups = queries.candidates(self.work, newsletter_id=self.issue.newsletter_id, above=lowest, cut=self.cut)
-        self.versions = queries.versions(self.work, {row.article_id for rows in self.groups.values() for row in rows})
+        self.groups = reader_queries.candidates(
+            self.work, newsletter_id=self.issue.newsletter_id, above=lowest, cut=self.cut
+        )
+        self.versions = reader_queries.versions(
+            self.work, {row.article_id for rows in self.groups.values() for row in rows}
+        )
         checked = [group_id for group_id, rows in self.groups.items() if digest.is_checked(rows)]
-        counted = queries.cohort_keys(self.work, self.readers, checked=checked)
+        counted = reader_queries.cohort_keys(self.work, self.readers, checked=checked)
         choices = subscription_queries.choices(self.work, {key.choice_id for key, _ in counted})
         for key, count in counted:
-            cohort = self.cohorts.get(key) or self._add_cohort(key, choices[key.choice_id])
+            cohort = self.cohorts.get(key) or self._add_cohort(key)
+            cohort.edition_id = self._edition_for(key, choices[key.choice_id])
             if cohort.edition_id is None:
                 cohort.nothing_new += count
         self.work.session.flush()
-        queries.insert_deliveries(self.work, self.readers, checked=checked)
+        reader_queries.insert_deliveries(self.work, self.readers, checked=checked)
 
     def _lowest_watermark(self) -> int:
-        lowest = queries.lowest_watermark(self.work, self.readers)
+        lowest = reader_queries.lowest_watermark(self.work, self.readers)
         return self.cut if lowest is None else lowest
 
-    def _add_cohort(self, key: queries.CohortKey, choice: Choice) -> Cohort:
+    def _add_cohort(self, key: reader_queries.CohortKey) -> Cohort:
+        cohort = Cohort(
+            issue_id=self.issue.id, choice_id=key.choice_id, watermark=key.watermark, held=key.held, nothing_new=0
+        )
+        self.work.session.add(cohort)
+        self.cohorts[key] = cohort
+        return cohort
+
+    def _edition_for(self, key: reader_queries.CohortKey, choice: Choice) -> int | None:
+        """Return the edition that readers with this in common get; None if there is nothing new for them."""
         reader = Reader(
             languages=tuple(choice.languages_since),
             topics=tuple(choice.topics_since),
@@ -129,28 +156,19 @@ class _Planner:
             group: rows for group, rows in self.groups.items() if any(row.sequence > key.watermark for row in rows)
         }
         chosen = digest.choose(newer, reader, cut=self.cut, topic_order=self.topic_order)
-        cohort = Cohort(
-            issue_id=self.issue.id,
-            choice_id=key.choice_id,
-            watermark=key.watermark,
-            held=key.held,
-            nothing_new=0,
-            edition_id=find_edition(
-                self.work,
-                self.issue,
-                language=choice.language_codes[0],
-                form=choice.form,
-                chosen=chosen,
-                versions=self.versions,
-            )
-            if chosen
-            else None,
+        if not chosen:
+            return None
+        return find_edition(
+            self.work,
+            self.issue,
+            language=choice.language_codes[0],
+            form=choice.form,
+            chosen=chosen,
+            versions=self.versions,
+            known=self.editions,
         )
-        self.work.session.add(cohort)
-        self.cohorts[key] = cohort
-        return cohort
 
 
-def _fingerprint(language: str, form: Form, chosen: Sequence[Chosen], versions: dict[int, int]) -> str:
+def _fingerprint(language: str, form: Form, chosen: Sequence[Chosen], versions: Mapping[int, int]) -> str:
     content = " ".join(f"{each.topic_id}:{each.article_id}.{versions[each.article_id]}" for each in chosen)
     return sha256(f"{language} {form} {content}".encode()).hexdigest()

@@ -1,59 +1,27 @@
-"""The SQL of issues: slots, slices of readers, cohorts, books. Set-based: no statement returns a row per reader."""
+"""The SQL of issues: slots, editions, books, watermarks. Set-based, like that of their readers in readers.py."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    Select,
-    String,
-    and_,
-    cast,
     exists,
     func,
-    insert,
-    literal,
-    or_,
     select,
     update,
 )
-from sqlalchemy.orm import aliased, joinedload
+from sqlalchemy.orm import joinedload
 
 from newsletter.articles.models import Article, Availability
 from newsletter.base.errors import NotFound
 from newsletter.db.database import Work
 from newsletter.deliveries.lanes import Claimed
-from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES, Delivery, DeliveryState
-from newsletter.issues.digest import Candidate
 from newsletter.issues.models import Cohort, Edition, EditionArticle, Issue, IssueState
 from newsletter.newsletters.models import Frequency, Topic
-from newsletter.subscribers.models import Purpose, Subscriber
-from newsletter.subscribers.queries import is_closed
+from newsletter.subscribers.models import Subscriber
 from newsletter.subscriptions.models import Subscription, SubscriptionState
 
 _PARAMETERS = 10_000  # both databases take more in one statement
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """The readers of an issue whose subscription is above `low` and not above `high`."""
-
-    issue: Issue
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class CohortKey:
-    """What readers of one cohort have in common; `held` lists group numbers, separated by commas."""
-
-    choice_id: int
-    watermark: int
-    held: str
 
 
 def issue(work: Work, issue_id: int, *, lock: bool = False) -> Issue:
@@ -119,135 +87,6 @@ def has_news(work: Work, *, newsletter_id: int, above: int, cut: int) -> bool:
 def last_subscription(work: Work) -> int:
     """Return the number of the newest subscription."""
     return work.session.scalar(select(func.max(Subscription.id))) or 0
-
-
-def next_slice(work: Work, issue: Issue, *, size: int) -> Slice | None:
-    """Return the next `size` readers to plan, or None when all are planned."""
-    ids = (
-        select(Subscription.id)
-        .where(*_audience(issue), Subscription.id > issue.planned_to, Subscription.id <= (issue.plan_to or 0))
-        .order_by(Subscription.id)
-        .limit(size)
-        .subquery()
-    )
-    high = work.session.scalar(select(func.max(ids.c.id)))
-    return None if high is None else Slice(issue, issue.planned_to, high)
-
-
-def count_audience(work: Work, readers: Slice) -> int:
-    """Count the readers of a slice."""
-    return work.session.scalars(select(func.count()).select_from(Subscription).where(*_in_slice(work, readers))).one()
-
-
-def subscriptions_in(work: Work, readers: Slice) -> Select[int]:
-    """Return the query of a slice's subscriptions."""
-    return select(Subscription.id).where(*_in_slice(work, readers))
-
-
-def skip_readers(work: Work, readers: Slice) -> None:
-    """Write a skipped row for each reader who has an open earlier mail or whose address is closed."""
-    open_mail = exists().where(Delivery.subscription_id == Subscription.id, Delivery.state.in_(OPEN_STATES))
-    closed = or_(is_closed(Purpose.NEWS), Subscriber.address.is_(None))
-    for reason, condition in (("earlier_issue_open", open_mail), ("suppressed", and_(closed, ~open_mail))):
-        _insert_deliveries(
-            work,
-            readers,
-            _columns(readers.issue, work, DeliveryState.SKIPPED, reason=literal(reason), settled=True),
-            condition,
-        )
-
-
-def cohort_keys(work: Work, readers: Slice, *, checked: Sequence[int]) -> list[tuple[CohortKey, int]]:
-    """Count the readers of a slice who have no row yet by what they have in common."""
-    held = _held(work, readers, checked)
-    have_row = exists().where(
-        Delivery.batch_id == readers.issue.batch_id,
-        Delivery.subscriber_id == Subscription.subscriber_id,
-    )
-    signature = func.coalesce(held.c.held, "")
-    rows = work.session.execute(
-        select(Subscription.choice_id, Subscription.watermark, signature, func.count())
-        .outerjoin(held, held.c.subscription_id == Subscription.id)
-        .where(*_in_slice(work, readers), ~have_row)
-        .group_by(Subscription.choice_id, Subscription.watermark, signature)
-    )
-    return [(CohortKey(choice, watermark, groups), count) for choice, watermark, groups, count in rows]
-
-
-def cohorts(work: Work, issue_id: int) -> dict[CohortKey, Cohort]:
-    """Return the cohorts of an issue that are known already."""
-    rows = work.session.scalars(select(Cohort).where(Cohort.issue_id == issue_id))
-    return {CohortKey(row.choice_id, row.watermark, row.held): row for row in rows}
-
-
-def insert_deliveries(work: Work, readers: Slice, *, checked: Sequence[int]) -> None:
-    """Write a pending row for each reader of a slice whose cohort has an edition."""
-    held = _held(work, readers, checked)
-    have_row = exists().where(
-        Delivery.batch_id == readers.issue.batch_id,
-        Delivery.subscriber_id == Subscription.subscriber_id,
-    )
-    columns = _columns(readers.issue, work, DeliveryState.PENDING, content=Cohort.edition_id)
-    work.session.execute(
-        insert(Delivery).from_select(
-            list(columns),
-            select(*columns.values())
-            .select_from(Subscription)
-            .outerjoin(held, held.c.subscription_id == Subscription.id)
-            .join(
-                Cohort,
-                and_(
-                    Cohort.issue_id == readers.issue.id,
-                    Cohort.choice_id == Subscription.choice_id,
-                    Cohort.watermark == Subscription.watermark,
-                    Cohort.held == func.coalesce(held.c.held, ""),
-                    Cohort.edition_id.is_not(None),
-                ),
-            )
-            .where(*_in_slice(work, readers), ~have_row),
-        )
-    )
-
-
-def candidates(work: Work, *, newsletter_id: int, above: int, cut: int) -> dict[int, list[Candidate]]:
-    """Return, for each group with an availability in (above, cut], all its availabilities up to the cut."""
-    sibling = aliased(Article)
-    fresh = (
-        select(sibling.group_id)
-        .join(Availability, Availability.article_id == sibling.id)
-        .join(Topic, Topic.id == Availability.topic_id)
-        .where(Topic.newsletter_id == newsletter_id, Availability.sequence > above, Availability.sequence <= cut)
-    )
-    rows = work.session.execute(
-        select(
-            Availability.sequence,
-            Availability.article_id,
-            Article.group_id,
-            Availability.topic_id,
-            Availability.language,
-            Availability.carried,
-            Article.withdrawn_at.is_not(None),
-            func.coalesce(Article.published_at, Article.created_at),
-        )
-        .join(Article, Article.id == Availability.article_id)
-        .where(Article.group_id.in_(fresh), Availability.sequence <= cut)
-        .order_by(Availability.sequence)
-    )
-    groups: dict[int, list[Candidate]] = {}
-    for row in rows:
-        groups.setdefault(row.group_id, []).append(Candidate(*row))
-    return groups
-
-
-def lowest_watermark(work: Work, readers: Slice) -> int | None:
-    """Return the lowest watermark of a slice's readers, or None if there are none."""
-    return work.session.scalar(select(func.min(Subscription.watermark)).where(*_in_slice(work, readers)))
-
-
-def versions(work: Work, article_ids: Iterable[int]) -> dict[int, int]:
-    """Return the version of each of these articles."""
-    rows = work.session.execute(select(Article.id, Article.version).where(Article.id.in_(list(article_ids))))
-    return {row.id: row.version for row in rows}
 
 
 def editions(work: Work, issue_id: int) -> dict[str, int]:
@@ -345,96 +184,3 @@ def addresses(work: Work, subscriber_ids: Iterable[int]) -> dict[int, tuple[str,
         )
     )
     return {row.id: (row.address, row.needs_smtputf8) for row in rows}
-
-
-def _audience(issue: Issue) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Subscription.newsletter_id == issue.newsletter_id,
-        Subscription.frequency == issue.frequency,
-        Subscription.state == SubscriptionState.ACTIVE,
-    )
-
-
-def _in_slice(work: Work, readers: Slice) -> tuple[ColumnElement[bool], ...]:
-    return (
-        *_audience(readers.issue),
-        Subscription.id > readers.low,
-        Subscription.id <= readers.high,
-        or_(Subscription.paused_until.is_(None), Subscription.paused_until <= work.now),
-    )
-
-
-def _held(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
-    """Return, by subscription, which groups with something new its editions hold already.
-
-    Only readers who changed their choice, and groups that watermarks cannot speak for, are looked at.
-    """
-    version = aliased(Article)
-    newer = exists().where(
-        Availability.article_id == version.id,
-        version.group_id == Article.group_id,
-        Availability.sequence > Subscription.watermark,
-        Availability.sequence <= readers.issue.cut,
-    )
-    pairs = (
-        select(Delivery.subscription_id, Article.group_id)
-        .distinct()
-        .join(Subscription, Subscription.id == Delivery.subscription_id)
-        .join(EditionArticle, EditionArticle.edition_id == Delivery.content_id)
-        .join(Article, Article.id == EditionArticle.article_id)
-        .where(
-            *_in_slice(work, readers),
-            Delivery.state.in_(GIVEN_STATES),
-            or_(Subscription.changed, Article.group_id.in_(checked)) if checked else Subscription.changed,
-            newer,
-        )
-        .order_by(Delivery.subscription_id, Article.group_id)
-        .subquery()
-    )
-    return (
-        select(
-            pairs.c.subscription_id,
-            func.aggregate_strings(cast(pairs.c.group_id, String), ",").label("held"),
-        )
-        .group_by(pairs.c.subscription_id)
-        .cte("held")
-    )
-
-
-def _columns(
-    issue: Issue,
-    work: Work,
-    state: DeliveryState,
-    *,
-    reason: Any = None,
-    content: Any = None,
-    settled: bool = False,
-) -> dict[str, Any]:
-    now = literal(work.now, Delivery.created_at.type)
-    columns: dict[str, Any] = {
-        "batch_id": literal(issue.batch_id),
-        "subscriber_id": Subscription.subscriber_id,
-        "subscription_id": Subscription.id,
-        "occasion": literal(0),
-        "state": literal(state, Delivery.state.type),
-        "created_at": now,
-    }
-    if reason is not None:
-        columns["reason"] = reason
-    if content is not None:
-        columns["content_id"] = content
-    if settled:
-        columns["settled_at"] = now
-    return columns
-
-
-def _insert_deliveries(work: Work, readers: Slice, columns: Mapping[str, Any], condition: ColumnElement[bool]) -> None:
-    work.session.execute(
-        insert(Delivery).from_select(
-            list(columns),
-            select(*columns.values())
-            .select_from(Subscription)
-            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-            .where(*_in_slice(work, readers), condition),
-        )
-    )

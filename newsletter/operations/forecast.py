@@ -10,7 +10,7 @@ from newsletter.base.clock import zone
 from newsletter.db.database import Database, Work
 from newsletter.deliveries.models import Batch, DeliveryState, LaneName
 from newsletter.issues import actions, planning, schedule
-from newsletter.issues import queries as issue_queries
+from newsletter.issues import readers as reader_queries
 from newsletter.issues.books import NOTHING_NEW
 from newsletter.issues.models import Issue, IssueState
 from newsletter.newsletters import queries as newsletter_queries
@@ -107,7 +107,7 @@ def _imagined(work: Work, newsletter: Newsletter, rhythm: Rhythm) -> Issue:
 
 def _by_language(work: Work, issue: Issue) -> list[LanguageForecast]:
     rows = queries.counts_by_choice(work, issue.batch_id)
-    cohorts = issue_queries.cohorts(work, issue.id)
+    cohorts = reader_queries.cohorts(work, issue.id)
     wanted = {row.choice_id for row in rows} | {key.choice_id for key in cohorts}
     spoken = {number: choice.language_codes[0] for number, choice in subscription_queries.choices(work, wanted).items()}
     lines = {code: LanguageForecast(code) for code in issue.newsletter.languages}
