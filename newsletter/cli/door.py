@@ -21,6 +21,9 @@ TRY_LATER = 75
 MEND_SET_UP = 78
 ORDER = ("demo", "init", "newsletters", "sources", "fetch", "serve", "run", "issues", "subscribers", "doctor", "db")
 
+ROW_NUMBER = click.IntRange(1, 2**63 - 1)
+EARLIEST, LATEST = 2000, 2200  # years that --at may play: moments near the ends of the calendar cannot be moved from
+
 at_option = click.option(
     "--at", metavar="MOMENT", help="Play a moment, such as 2026-11-30T08:00+00:00, instead of the clock's."
 )
@@ -79,4 +82,6 @@ def read_moment(text: str) -> datetime:
         raise InvalidInput(f"--at: “{text}” is no moment such as 2026-11-30T08:00+00:00") from None
     if moment.tzinfo is None:
         raise InvalidInput(f"--at: “{text}” lacks a time zone: write {text}+00:00, or another offset")
+    if not EARLIEST <= moment.year < LATEST:
+        raise InvalidInput(f"--at: the year {moment.year} is not between {EARLIEST} and {LATEST}")
     return moment

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from newsletter.base.errors import InvalidInput
-from newsletter.cli.door import json_option, opened
+from newsletter.cli.door import ROW_NUMBER, json_option, opened
 from newsletter.cli.printing import complain, heading, say, show_json, show_lines, show_table
 from newsletter.cli.wording import counted, moment_text, reasons_text, stamp, state_text
 from newsletter.db.database import Work
@@ -60,7 +60,7 @@ def _row(issue: Issue, its_books: Books) -> tuple[str, ...]:
 
 
 @issues.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_NUMBER)
 @json_option
 def show(number: int, *, as_json: bool) -> None:
     """Show an issue: its books and its editions."""
@@ -83,28 +83,28 @@ def show(number: int, *, as_json: bool) -> None:
 
 
 @issues.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_NUMBER)
 def release(number: int) -> None:
     """Let a held issue be planned and sent by the next run."""
     _step(number, lambda work, issue: actions.release(work, issue=issue), "is released: the next run sends it")
 
 
 @issues.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_NUMBER)
 def pause(number: int) -> None:
     """Let nothing more of an issue leave, until it is resumed."""
     _step(number, lambda work, issue: actions.pause(work, issue=issue), "is paused: no further mail leaves")
 
 
 @issues.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_NUMBER)
 def resume(number: int) -> None:
     """Go on sending a paused issue."""
     _step(number, lambda work, issue: actions.resume(work, issue=issue), "goes on: the next run sends the rest")
 
 
 @issues.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_NUMBER)
 @click.option("--reason", default=BY_STAFF, show_default=True, help="Why, for the books.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cancel(number: int, reason: str, *, yes: bool) -> None:

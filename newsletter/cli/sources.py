@@ -14,7 +14,7 @@ from newsletter.articles.feeds import Feed
 from newsletter.articles.fetching import is_local
 from newsletter.articles.models import Source
 from newsletter.base.errors import Conflict, NotFound
-from newsletter.cli.door import BAD_INPUT, TRY_LATER, at_option, json_option, opened
+from newsletter.cli.door import BAD_INPUT, ROW_NUMBER, TRY_LATER, at_option, json_option, opened
 from newsletter.cli.printing import complain, one_line, say, show_json, show_lines, show_table
 from newsletter.cli.progress import steps
 from newsletter.cli.wording import counted, moment_text, stamp
@@ -83,7 +83,7 @@ def _row(source: Source) -> tuple[str, ...]:
 
 
 @click.command()
-@click.argument("number", required=False, type=int)
+@click.argument("number", required=False, type=ROW_NUMBER)
 @at_option
 @json_option
 def fetch(number: int | None, at: str | None, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -89,6 +89,10 @@ class Database:
                 if getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}:
                     raise
                 raise Unavailable(f"the database does not answer: {str(error.orig).splitlines()[0]}") from error
+            except DatabaseError as error:
+                if type(error) is not DatabaseError:  # its kinds speak of a statement, itself of the file
+                    raise
+                raise ConfigError(f"the database cannot be used: {str(error.orig).splitlines()[0]}") from error
 
 
 def _engine(url: str) -> Engine:

@@ -22,6 +22,7 @@ from newsletter.deliveries.models import (
 )
 from newsletter.deliveries.policy import DOUBTFUL_CRASHES, InDoubt, Step
 
+_WAITING = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 _CLAIMED: tuple[Any, ...] = (
     Delivery.id,
     Delivery.batch_id,
@@ -94,12 +95,23 @@ def standing_batch(work: Work, *, lane: LaneName, kind: str, patience: timedelta
 
 
 def due_batches(work: Work, *, lanes: Sequence[LaneName]) -> list[tuple[int, LaneName]]:
-    """Return the batches of these lanes with a row to send now, or with one of a dead sender, oldest first."""
+    """Return the batches of these lanes with a row to send now, oldest first.
+
+    Also those with a row of a dead sender, and cancelled ones to which a row came back.
+    """
     due = select(Delivery.batch_id).where(Delivery.batch_id == Batch.id, _is_due(work)).exists()
     abandoned = select(Delivery.batch_id).where(Delivery.batch_id == Batch.id, _is_abandoned(work)).exists()
+    came_back = select(Delivery.batch_id).where(Delivery.batch_id == Batch.id, Delivery.state.in_(_WAITING)).exists()
     rows = work.session.execute(
         select(Batch.id, Batch.lane)
-        .where(Batch.lane.in_(lanes), or_(and_(Batch.state == BatchState.OPEN, due), abandoned))
+        .where(
+            Batch.lane.in_(lanes),
+            or_(
+                and_(Batch.state == BatchState.OPEN, due),
+                and_(Batch.state == BatchState.CANCELLED, came_back),
+                abandoned,
+            ),
+        )
         .order_by(Batch.id)
     )
     return [(row.id, row.lane) for row in rows]
@@ -113,10 +125,13 @@ def claim(work: Work, *, batch_id: int, owner: str, lease: timedelta, most: int)
         .order_by(Delivery.id)
         .limit(most)
         .with_for_update(skip_locked=True)
+        # Chosen once: as a subquery PostgreSQL may run it again for each row, and skip other locks each time.
+        .cte("chosen")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     rows = work.session.execute(
         update(Delivery)
-        .where(Delivery.id.in_(chosen.scalar_subquery()), Delivery.state.in_(OPEN_STATES))
+        .where(Delivery.id.in_(select(chosen.c.id)), Delivery.state.in_(OPEN_STATES))
         .values(
             state=DeliveryState.SENDING,
             owner=owner,
@@ -214,7 +229,7 @@ def cancel_open(work: Work, *, batch_id: int, reason: str) -> list[Claimed]:
     return _end_rows(
         work,
         Delivery.batch_id == batch_id,
-        Delivery.state.in_((DeliveryState.PENDING, DeliveryState.DEFERRED)),
+        Delivery.state.in_(_WAITING),
         state=DeliveryState.CANCELLED,
         reason=reason,
     )
@@ -288,7 +303,7 @@ def _waiting(batch_id: int, content_id: int) -> tuple[ColumnElement[bool], ...]:
     return (
         Delivery.batch_id == batch_id,
         Delivery.content_id == content_id,
-        Delivery.state.in_((DeliveryState.PENDING, DeliveryState.DEFERRED)),
+        Delivery.state.in_(_WAITING),
     )
 
 
