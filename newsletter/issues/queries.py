@@ -57,13 +57,17 @@ def of_slot(work: Work, *, newsletter_id: int, frequency: Frequency, slot: str) 
 
 
 def waiting(work: Work, *, newsletter_id: int, frequency: Frequency) -> Sequence[Issue]:
-    """Return the issues of a newsletter and frequency that were opened and not released."""
+    """Return the issues of a newsletter and frequency that were opened and not released; one work at a time does."""
     return work.session.scalars(
-        select(Issue).where(
+        select(Issue)
+        .where(
             Issue.newsletter_id == newsletter_id,
             Issue.frequency == frequency,
             Issue.state.in_((IssueState.DRAFT, IssueState.SUBMITTED, IssueState.APPROVED, IssueState.HELD)),
         )
+        .order_by(Issue.id)
+        .with_for_update(of=Issue, key_share=True)
+        .execution_options(populate_existing=True)
     ).all()
 
 

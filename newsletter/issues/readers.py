@@ -175,9 +175,12 @@ def lowest_watermark(work: Work, readers: Slice) -> int | None:
 
 
 def versions(work: Work, article_ids: Iterable[int]) -> dict[int, int]:
-    """Return the version of each of these articles."""
-    rows = work.session.execute(select(Article.id, Article.version).where(Article.id.in_(list(article_ids))))
-    return {row.id: row.version for row in rows}
+    """Return the version of each of these articles; nobody withdraws, pairs or corrects one before this work ends.
+
+    A withdrawal that looks for the editions of its article would miss the one that is being planned.
+    """
+    wanted = select(Article.id, Article.version).where(Article.id.in_(list(article_ids))).order_by(Article.id)
+    return {row.id: row.version for row in work.session.execute(wanted.with_for_update(read=True))}
 
 
 def _audience(issue: Issue) -> tuple[ColumnElement[bool], ...]:
@@ -224,14 +227,11 @@ def _held(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
         .order_by(Delivery.subscription_id, Article.group_id)
         .subquery()
     )
-    return (
-        select(
-            pairs.c.subscription_id,
-            func.aggregate_strings(cast(pairs.c.group_id, String), ",").label("held"),
-        )
-        .group_by(pairs.c.subscription_id)
-        .cte("held")
-    )
+    # Readers are counted and given their rows by this text in two statements, so its order must be no accident. SQLite
+    # keeps that of the subquery and, before 3.44, knows none of its own.
+    groups = func.aggregate_strings(cast(pairs.c.group_id, String), ",")
+    held = groups if work.is_sqlite else groups.aggregate_order_by(pairs.c.group_id)
+    return select(pairs.c.subscription_id, held.label("held")).group_by(pairs.c.subscription_id).cte("held")
 
 
 def _columns(
