@@ -14,7 +14,7 @@ from newsletter.db.database import Database, Work
 from newsletter.deliveries import queries
 from newsletter.deliveries.lanes import Claimed, Lane, Settled, Uncomposable
 from newsletter.deliveries.models import Batch, BatchState, Delivery, DeliveryState
-from newsletter.deliveries.policy import InDoubt, after_verdict, ended, in_cancelled_batch
+from newsletter.deliveries.policy import CANCELLED, InDoubt, after_verdict, ended, in_cancelled_batch
 from newsletter.mail.port import MailBackend, Message, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,10 @@ def _next_window(work: Work, lane: Lane, batch_id: int, sender: Sender, tally: T
     """Claim rows, drop those who must no longer get it, compose the rest; all in the intent work."""
     batch = queries.batch(work, batch_id)
     _take_back(work, lane, batch, "hold" if batch.state is BatchState.CANCELLED else sender.in_doubt)
+    if batch.state is BatchState.CANCELLED:
+        # A result that was written while the batch was being cancelled gave its row back to nobody.
+        doubtful = queries.cancel_open(work, batch_id=batch_id, reason=CANCELLED)
+        lane.settled(work, [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful])
     if batch.state is not BatchState.OPEN:
         return _Window()
     held = queries.claim(work, batch_id=batch_id, owner=sender.name, lease=sender.lease, most=sender.window)
