@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
+from sqlalchemy.exc import DBAPIError
+
 from newsletter.db.database import Database, Work
 from newsletter.deliveries import queries as ledger
 from newsletter.issues import digest, queries
@@ -21,12 +23,28 @@ from newsletter.subscriptions.models import Choice, Form
 
 SLICE = 20_000
 SLOT_PASSED = "slot passed"
+TRIES = 3
 
 
 def plan(database: Database, issue_id: int, *, size: int = SLICE) -> None:
     """Plan an issue to its end. Safe to repeat, at once, and after a crash."""
-    while database.in_snapshot(lambda work: plan_slice(work, issue_id, size=size)):
-        pass
+    in_vain, stood_at = 0, None
+    while True:
+        try:
+            if not database.in_snapshot(lambda work: plan_slice(work, issue_id, size=size)):
+                return
+        except DBAPIError:
+            # Planners that run at once take a slice from each other, or a reader from another issue: whoever comes
+            # too late looks again, as long as somebody gets on.
+            stands_at = _stands_at(database, issue_id)
+            in_vain, stood_at = in_vain + 1 if stands_at == stood_at else 1, stands_at
+            if in_vain == TRIES:
+                raise
+
+
+def _stands_at(database: Database, issue_id: int) -> int:
+    with database.reading() as work:
+        return queries.issue(work, issue_id).planned_to
 
 
 def plan_slice(work: Work, issue_id: int, *, size: int = SLICE) -> bool:
