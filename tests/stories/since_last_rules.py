@@ -1,0 +1,409 @@
+"""The rules of “since last” and of the ledger, written down a second time as plainly as can be.
+
+Nothing here is taken from the code: the state machine holds the house to this page, step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+
+OPEN = ("pending", "sending", "deferred")
+GIVEN = ("accepted", "uncertain")
+LATE_AFTER = timedelta(hours=6)
+LEASE = timedelta(seconds=60)
+PATIENCE = {"immediate": timedelta(hours=24), "daily": timedelta(days=3), "weekly": timedelta(days=3)}
+UNCONFIRMED_FOR = timedelta(days=7)
+FREQUENCIES = ("immediate", "daily", "weekly")
+
+
+@dataclass(eq=False)
+class Article:
+    id: int
+    url: str
+    language: str
+    group: int
+    dated: datetime
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """From this number on, this article can be given under this topic."""
+
+    sequence: int
+    article: Article
+    topic: int
+    carried: bool
+
+
+@dataclass(eq=False)
+class Reader:
+    """One subscription."""
+
+    id: int
+    person: int
+    frequency: str
+    languages: list[tuple[str, int]]
+    topics: dict[int, int]
+    signed_up_at: datetime
+    state: str = "pending"
+    watermark: int | None = None
+    changed: bool = False
+    paused_until: datetime | None = None
+
+
+@dataclass(eq=False)
+class Issue:
+    frequency: str
+    slot: str
+    state: str
+    cut: int | None = None
+    plan_to: int | None = None
+    planned_to: int = 0
+    audience: int = 0
+    nothing_new: int = 0
+    mails: dict[int, Mail] = field(default_factory=dict)
+
+    @property
+    def may_leave(self) -> bool:
+        return self.state in {"planning", "sending"}
+
+    @property
+    def is_open(self) -> bool:
+        return any(mail.state in OPEN for mail in self.mails.values())
+
+
+@dataclass(eq=False)
+class Mail:
+    """The row of one reader in one issue."""
+
+    issue: Issue
+    reader: Reader
+    created: datetime
+    state: str
+    reason: str | None = None
+    articles: list[tuple[int, Article]] = field(default_factory=list)
+    attempts: int = 0
+    doubts: int = 0
+    copies: int = 0
+    again: tuple[datetime, datetime] | None = None  # the earliest and the latest moment of the next try
+    may_have_given_up: bool = False
+    line: object = None
+    lease_until: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        return self.state == "pending" or (self.state == "deferred" and self.again is not None and self.again[0] <= now)
+
+    def is_abandoned(self, now: datetime) -> bool:
+        return self.state == "sending" and self.lease_until is not None and self.lease_until <= now
+
+
+class Rules:
+    """The whole house in plain Python."""
+
+    def __init__(self, *, topic_order: dict[int, int], since: datetime) -> None:
+        self.topic_order = topic_order
+        self.since = since
+        self.counter = 0
+        self.groups = 0
+        self.articles: list[Article] = []
+        self.rows: list[Row] = []
+        self.readers: list[Reader] = []
+        self.issues: list[Issue] = []
+        self.suppressed: set[int] = set()
+
+    # Articles
+
+    def publish(self, article_id: int, *, url: str, language: str, dated: datetime) -> Article:
+        self.groups += 1
+        self.articles.append(Article(article_id, url, language, self.groups, dated))
+        return self.articles[-1]
+
+    def make_available(self, article: Article, topics: Sequence[int], *, carried: bool = False) -> None:
+        for topic in topics:
+            self.counter += 1
+            self.rows.append(Row(self.counter, article, topic, carried))
+
+    def topics_of(self, article: Article) -> list[int]:
+        return list(dict.fromkeys(row.topic for row in self.rows if row.article is article))
+
+    def versions(self, group: int) -> list[Article]:
+        return [article for article in self.articles if article.group == group]
+
+    def pair(self, article: Article, other: Article) -> None:
+        for version in self.versions(article.group):
+            version.group = other.group
+
+    def unpair(self, article: Article) -> None:
+        others = [version for version in self.versions(article.group) if version is not article]
+        self.groups += 1
+        article.group = self.groups
+        for each in (article, *others):
+            self.make_available(each, self.topics_of(each), carried=True)
+
+    def withdraw(self, article: Article) -> None:
+        article.withdrawn = True
+        for issue in self.issues:
+            for mail in issue.mails.values() if issue.state in {"planning", "sending", "paused"} else ():
+                if mail.state in {"pending", "deferred"}:
+                    self._take_out(mail)
+
+    def reinstate(self, article: Article) -> None:
+        if article.withdrawn:
+            article.withdrawn = False
+            self.make_available(article, self.topics_of(article), carried=True)
+
+    # Readers
+
+    def active(self) -> list[Reader]:
+        return [reader for reader in self.readers if reader.state == "active"]
+
+    def confirm(self, person: int) -> None:
+        for reader in self.readers:
+            if reader.person == person and reader.state == "pending":
+                reader.state, reader.watermark = "active", self.counter
+
+    def expire(self, now: datetime) -> None:
+        for reader in self.readers:
+            if reader.state == "pending" and reader.signed_up_at <= now - UNCONFIRMED_FOR:
+                reader.state = "ended"
+
+    def change(self, reader: Reader, *, topics: Sequence[int], languages: Sequence[str], frequency: str) -> None:
+        spoken = dict(reader.languages)
+        if set(topics) != set(reader.topics) or set(languages) != set(spoken):
+            reader.changed = True
+        reader.topics = {topic: reader.topics.get(topic, self.counter) for topic in topics}
+        reader.languages = [(code, spoken.get(code, self.counter)) for code in languages]
+        reader.frequency = frequency
+
+    # What a reader is owed
+
+    def owed(self, reader: Reader, cut: int) -> list[tuple[int, Article]]:
+        """Return what is new for a reader, in reading order."""
+        assert reader.watermark is not None
+        found = []
+        for group in {row.article.group for row in self.rows}:
+            counting = [row for row in self._counting(reader, cut) if row.article.group == group]
+            new = [row for row in counting if row.sequence > reader.watermark and not row.article.withdrawn]
+            if new and not self._is_given(reader, group, counting, cut):
+                assert not self._is_held(reader, group), "the rules contradict each other: this would be given twice"
+                found.append(self._version(reader, counting))
+        newest_first = sorted(found, key=lambda each: (each[1].dated, each[1].id), reverse=True)
+        return sorted(newest_first, key=lambda each: self.topic_order[each[0]])
+
+    def _counting(self, reader: Reader, cut: int) -> Iterator[Row]:
+        spoken = dict(reader.languages)
+        for row in self.rows:
+            is_chosen = row.topic in reader.topics and row.article.language in spoken
+            if is_chosen and max(reader.topics[row.topic], spoken[row.article.language]) < row.sequence <= cut:
+                yield row
+
+    def _is_given(self, reader: Reader, group: int, counting: Sequence[Row], cut: int) -> bool:
+        known = [row for row in self.rows if row.article.group == group and row.sequence <= cut]
+        if any(row.carried or row.article.withdrawn for row in known):
+            return self._is_held(reader, group)
+        assert reader.watermark is not None
+        if any(row.sequence <= reader.watermark for row in counting):
+            return True
+        return reader.changed and self._is_held(reader, group)
+
+    def _is_held(self, reader: Reader, group: int) -> bool:
+        return any(
+            article.group == group
+            for issue in self.issues
+            for mail in issue.mails.values()
+            if mail.reader is reader and mail.state in GIVEN
+            for _, article in mail.articles
+        )
+
+    def _version(self, reader: Reader, counting: Sequence[Row]) -> tuple[int, Article]:
+        live = [row for row in counting if not row.article.withdrawn]
+        for code, _ in reader.languages:
+            spoken = [row for row in live if row.article.language == code]
+            if spoken:
+                newest = max((row.article for row in spoken), key=lambda article: article.id)
+                topics = {row.topic for row in spoken if row.article is newest}
+                return min(topics, key=self.topic_order.__getitem__), newest
+        raise AssertionError("an eligible group has a version that can be given")
+
+    # Issues
+
+    def open_due(self, now: datetime) -> None:
+        for frequency in FREQUENCIES:
+            self._open(frequency, now)
+
+    def _open(self, frequency: str, now: datetime) -> None:
+        earlier = [issue for issue in self.issues if issue.frequency == frequency]
+        at = now
+        if frequency == "immediate":
+            slot = f"cut {self.counter}"
+            if self.counter <= max((issue.cut or 0 for issue in earlier), default=0):
+                return
+        else:
+            at = latest_slot(frequency, now)
+            slot = f"{at:%Y-%m-%dT%H:%MZ}"
+            if at <= self.since or any(issue.slot == slot for issue in earlier):
+                return
+        for issue in earlier:
+            if issue.state == "held":
+                self.cancel(issue)
+        opened = Issue(frequency, slot, "held")
+        self.issues.append(opened)
+        if now - at <= LATE_AFTER:
+            self.release(opened)
+
+    def release(self, issue: Issue) -> None:
+        issue.state, issue.cut = "planning", self.counter
+        issue.plan_to = max((reader.id for reader in self.readers), default=0)
+
+    def cancel(self, issue: Issue) -> None:
+        issue.state = "cancelled"
+        for mail in issue.mails.values():
+            if mail.state in {"pending", "deferred"}:
+                self._end(mail, "cancelled")
+
+    def plan(self, issue: Issue, now: datetime, *, most: int | None = None) -> None:
+        """Plan the next readers, all of them by default; when none is left the issue goes on to sending."""
+        assert issue.plan_to is not None
+        readers = [
+            reader
+            for reader in sorted(self.active(), key=lambda reader: reader.id)
+            if reader.frequency == issue.frequency and issue.planned_to < reader.id <= issue.plan_to
+        ]
+        for reader in readers[:most]:
+            issue.planned_to = reader.id
+            if reader.paused_until is None or reader.paused_until <= now:
+                issue.audience += 1
+                self._plan_for(issue, reader, now)
+        if most is None or not readers:
+            issue.state = "sending" if issue.is_open else "finished" if issue.mails else "empty"
+
+    def _plan_for(self, issue: Issue, reader: Reader, now: datetime) -> None:
+        assert issue.cut is not None
+        earlier = [other.mails[reader.id] for other in self.issues if reader.id in other.mails]
+        for mail in earlier:
+            if mail.state == "deferred":
+                self._end(mail, "failed", "slot passed")
+        if any(mail.state in OPEN for mail in earlier):
+            issue.mails[reader.id] = Mail(issue, reader, now, "skipped", "earlier_issue_open")
+        elif reader.person in self.suppressed:
+            issue.mails[reader.id] = Mail(issue, reader, now, "skipped", "suppressed")
+        elif owed := self.owed(reader, issue.cut):
+            issue.mails[reader.id] = Mail(issue, reader, now, "pending", articles=owed)
+        else:
+            issue.nothing_new += 1
+
+    def finish(self) -> None:
+        for issue in self.issues:
+            if issue.state == "sending" and not issue.is_open:
+                issue.state = "finished"
+
+    # The ledger
+
+    def claimed(self, mail: Mail, line: object, now: datetime, *, in_doubt: str) -> None:
+        """A sender is about to send this mail."""
+        if mail.is_abandoned(now):
+            self.take_back(mail, in_doubt=in_doubt)
+        assert mail.issue.may_leave, f"sent from an issue that is {mail.issue.state}"
+        assert mail.is_due(now), f"sent while {mail.state}"
+        assert not self._refusal(mail), f"sent to a reader who is {self._refusal(mail)}"
+        mail.state, mail.line, mail.lease_until, mail.again = "sending", line, now + LEASE, None
+        mail.attempts += 1
+
+    def settled(self, mail: Mail, line: object, outcome: str, now: datetime, *, in_doubt: str) -> None:
+        """The sender writes what became of it, unless somebody else has taken the mail over."""
+        if mail.state != "sending" or mail.line is not line:
+            return
+        match outcome:
+            case "accepted":
+                self._give(mail, "accepted")
+            case "failed":
+                self._end(mail, "failed")
+            case "stop":
+                mail.attempts -= 1
+                self._wait(mail, "pending")
+            case "uncertain":
+                mail.doubts += 1
+                self._doubt(mail, again=in_doubt == "resend" and mail.doubts < 2)
+            case "deferred":
+                self._defer(mail, now)
+
+    def take_back(self, mail: Mail, *, in_doubt: str) -> None:
+        mail.doubts += 1
+        self._doubt(mail, again=in_doubt == "resend" and mail.doubts < 3)
+
+    def give_up(self, mail: Mail) -> None:
+        self._end(mail, "failed")
+
+    def silent_step(self, mail: Mail, now: datetime, *, in_doubt: str) -> bool:
+        """Do what a sender does with a mail before any byte of it leaves; False if nothing is to be done."""
+        if mail.issue.state == "cancelled" and mail.state in {"pending", "deferred"}:
+            self._end(mail, "cancelled")
+        elif mail.is_abandoned(now):
+            self.take_back(mail, in_doubt=in_doubt)
+        elif mail.issue.may_leave and mail.is_due(now) and self._refusal(mail):
+            self._end(mail, "skipped", self._refusal(mail))
+        else:
+            return False
+        return True
+
+    def _refusal(self, mail: Mail) -> str | None:
+        if mail.reader.state == "ended":
+            return "ended"
+        return "suppressed" if mail.reader.person in self.suppressed else None
+
+    def _defer(self, mail: Mail, now: datetime) -> None:
+        wait = min(timedelta(minutes=5) * 2 ** (mail.attempts - 1), timedelta(hours=4))
+        give_up_at = mail.created + PATIENCE[mail.issue.frequency]
+        if now + 0.8 * wait > give_up_at:
+            self._end(mail, "failed")
+            return
+        self._wait(mail, "deferred")
+        if mail.state == "deferred":
+            mail.again = (now + 0.8 * wait, now + 1.2 * wait)
+            mail.may_have_given_up = now + 1.2 * wait > give_up_at
+
+    def _doubt(self, mail: Mail, *, again: bool) -> None:
+        if again and mail.issue.state != "cancelled":
+            mail.copies += 1
+            self._wait(mail, "pending")
+        else:
+            self._give(mail, "uncertain")
+
+    def _wait(self, mail: Mail, state: str) -> None:
+        """It comes back to wait; what happened meanwhile to its articles and its issue happens to it now."""
+        mail.state, mail.line, mail.may_have_given_up = state, None, False
+        self._take_out(mail)
+        if mail.state in OPEN and mail.issue.state == "cancelled":
+            self._end(mail, "cancelled")
+
+    def _take_out(self, mail: Mail) -> None:
+        rest = [(topic, article) for topic, article in mail.articles if not article.withdrawn]
+        if len(rest) == len(mail.articles):
+            return
+        if mail.doubts or not rest:
+            self._end(mail, "skipped", "withdrawn")
+        else:
+            mail.articles = rest
+
+    def _end(self, mail: Mail, state: str, reason: str | None = None) -> None:
+        """End a mail without an acceptance; one that may have left before is uncertain, and counts as given."""
+        if mail.doubts:
+            self._give(mail, "uncertain")
+        else:
+            mail.state, mail.reason = state, reason
+
+    def _give(self, mail: Mail, state: str) -> None:
+        mail.state = state
+        assert mail.reader.watermark is not None
+        assert mail.issue.cut is not None
+        mail.reader.watermark = max(mail.reader.watermark, mail.issue.cut)
+
+
+def latest_slot(frequency: str, now: datetime) -> datetime:
+    """Return the latest slot: every day, or every Monday, at eight (Casablanca has UTC's time in this winter)."""
+    days = now.weekday() if frequency == "weekly" else 0
+    slot = datetime.combine(now.date(), time(8), UTC) - timedelta(days=days)
+    return slot if slot <= now else slot - timedelta(days=7 if frequency == "weekly" else 1)
