@@ -40,6 +40,7 @@ def measure(url: str, readers: int) -> dict[str, float]:
     fill(database, readers)
     clock.move_to(SLOT)
     with database.work() as work:
+        run(work, "ANALYZE")  # as the database does by itself soon after an import
         newsletter = actions.newsletter_queries.by_slug(work, "hebdo")
         issue = actions.open_due(work, newsletter=newsletter, rhythm=newsletter.rhythms[0])
         assert issue is not None

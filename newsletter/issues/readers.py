@@ -89,18 +89,9 @@ def skip_readers(work: Work, readers: Slice) -> None:
 
 def cohort_keys(work: Work, readers: Slice, *, checked: Sequence[int]) -> list[tuple[CohortKey, int]]:
     """Count the readers of a slice who have no row yet by what they have in common."""
-    held = _held(work, readers, checked)
-    have_row = exists().where(
-        Delivery.batch_id == readers.issue.batch_id,
-        Delivery.subscriber_id == Subscription.subscriber_id,
-    )
-    signature = func.coalesce(held.c.held, "")
-    rows = work.session.execute(
-        select(Subscription.choice_id, Subscription.watermark, signature, func.count())
-        .outerjoin(held, held.c.subscription_id == Subscription.id)
-        .where(*_in_slice(work, readers), ~have_row)
-        .group_by(Subscription.choice_id, Subscription.watermark, signature)
-    )
+    waiting = _waiting(work, readers, checked)
+    key = (waiting.c.choice_id, waiting.c.watermark, waiting.c.held)
+    rows = work.session.execute(select(*key, func.count()).group_by(*key))
     return [(CohortKey(choice, watermark, groups), count) for choice, watermark, groups, count in rows]
 
 
@@ -112,29 +103,30 @@ def cohorts(work: Work, issue_id: int) -> dict[CohortKey, Cohort]:
 
 def insert_deliveries(work: Work, readers: Slice, *, checked: Sequence[int]) -> None:
     """Write a pending row for each reader of a slice whose cohort has an edition."""
-    held = _held(work, readers, checked)
-    have_row = exists().where(
-        Delivery.batch_id == readers.issue.batch_id,
-        Delivery.subscriber_id == Subscription.subscriber_id,
+    waiting = _waiting(work, readers, checked)
+    columns = _columns(
+        readers.issue,
+        work,
+        DeliveryState.PENDING,
+        subscriber=waiting.c.subscriber_id,
+        subscription=waiting.c.id,
+        content=Cohort.edition_id,
     )
-    columns = _columns(readers.issue, work, DeliveryState.PENDING, content=Cohort.edition_id)
     work.session.execute(
         insert(Delivery).from_select(
             list(columns),
             select(*columns.values())
-            .select_from(Subscription)
-            .outerjoin(held, held.c.subscription_id == Subscription.id)
+            .select_from(waiting)
             .join(
                 Cohort,
                 and_(
                     Cohort.issue_id == readers.issue.id,
-                    Cohort.choice_id == Subscription.choice_id,
-                    Cohort.watermark == Subscription.watermark,
-                    Cohort.held == func.coalesce(held.c.held, ""),
+                    Cohort.choice_id == waiting.c.choice_id,
+                    Cohort.watermark == waiting.c.watermark,
+                    Cohort.held == waiting.c.held,
                     Cohort.edition_id.is_not(None),
                 ),
-            )
-            .where(*_in_slice(work, readers), ~have_row),
+            ),
         )
     )
 
@@ -200,6 +192,33 @@ def _in_slice(work: Work, readers: Slice) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+def _waiting(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
+    """Return the readers of a slice who have no row yet, each with the key of the cohort.
+
+    Read once, as it stands: of a batch that grows from nothing PostgreSQL knows too little to join it well.
+    """
+    have_row = exists().where(
+        Delivery.batch_id == readers.issue.batch_id,
+        Delivery.subscriber_id == Subscription.subscriber_id,
+        # PostgreSQL reads the slice's rows and joins them; SQLite looks each up, and would read them all for each.
+        *(() if work.is_sqlite else (Delivery.subscription_id > readers.low, Delivery.subscription_id <= readers.high)),
+    )
+    columns = (Subscription.id, Subscription.subscriber_id, Subscription.choice_id, Subscription.watermark)
+    if not checked and not _any_changed(work, readers):
+        wanted = select(*columns, literal("").label("held"))
+    else:
+        held = _held(work, readers, checked)
+        wanted = select(*columns, func.coalesce(held.c.held, "").label("held")).outerjoin(
+            held, held.c.subscription_id == Subscription.id
+        )
+    return _read_once(wanted.where(*_in_slice(work, readers), ~have_row).cte("waiting"))
+
+
+def _any_changed(work: Work, readers: Slice) -> bool:
+    changed = select(Subscription.id).where(*_in_slice(work, readers), Subscription.changed)
+    return bool(work.session.scalar(select(changed.exists())))
+
+
 def _held(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
     """Return, by subscription, which groups with something new its editions hold already.
 
@@ -220,6 +239,8 @@ def _held(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
         .join(Article, Article.id == EditionArticle.article_id)
         .where(
             *_in_slice(work, readers),
+            Delivery.subscription_id > readers.low,
+            Delivery.subscription_id <= readers.high,
             Delivery.state.in_(GIVEN_STATES),
             or_(Subscription.changed, Article.group_id.in_(checked)) if checked else Subscription.changed,
             newer,
@@ -231,7 +252,11 @@ def _held(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
     # keeps that of the subquery and, before 3.44, knows none of its own.
     groups = func.aggregate_strings(cast(pairs.c.group_id, String), ",")
     held = groups if work.is_sqlite else groups.aggregate_order_by(pairs.c.group_id)
-    return select(pairs.c.subscription_id, held.label("held")).group_by(pairs.c.subscription_id).cte("held")
+    return _read_once(select(pairs.c.subscription_id, held.label("held")).group_by(pairs.c.subscription_id).cte("held"))
+
+
+def _read_once(table: CTE) -> CTE:
+    return table.prefix_with("MATERIALIZED")
 
 
 def _columns(
@@ -239,6 +264,8 @@ def _columns(
     work: Work,
     state: DeliveryState,
     *,
+    subscriber: Any = Subscription.subscriber_id,
+    subscription: Any = Subscription.id,
     reason: Any = None,
     content: Any = None,
     settled: bool = False,
@@ -246,8 +273,8 @@ def _columns(
     now = literal(work.now, Delivery.created_at.type)
     columns: dict[str, Any] = {
         "batch_id": literal(issue.batch_id),
-        "subscriber_id": Subscription.subscriber_id,
-        "subscription_id": Subscription.id,
+        "subscriber_id": subscriber,
+        "subscription_id": subscription,
         "occasion": literal(0),
         "state": literal(state, Delivery.state.type),
         "created_at": now,
