@@ -10,6 +10,7 @@ from sqlalchemy.orm import joinedload
 from newsletter.articles.models import Article, Availability, Source
 from newsletter.base.errors import NotFound
 from newsletter.db.database import Work
+from newsletter.db.parameters import in_chunks
 
 
 def sources(work: Work) -> Sequence[Source]:
@@ -42,22 +43,31 @@ def article(work: Work, article_id: int) -> Article:
 
 def articles(work: Work, article_ids: Iterable[int]) -> dict[int, Article]:
     """Return articles by their number."""
-    rows = work.session.scalars(select(Article).where(Article.id.in_(list(article_ids))))
-    return {row.id: row for row in rows}
+    return {
+        row.id: row
+        for some in in_chunks(article_ids)
+        for row in work.session.scalars(select(Article).where(Article.id.in_(some)))
+    }
 
 
 def known_of_source(work: Work, source_id: int, external_ids: Iterable[str]) -> dict[str, Article]:
     """Return the articles of a source that are known already, by their external id."""
-    rows = work.session.scalars(
-        select(Article).where(Article.source_id == source_id, Article.external_id.in_(list(external_ids)))
-    )
-    return {row.external_id: row for row in rows}
+    return {
+        row.external_id: row
+        for some in in_chunks(external_ids)
+        for row in work.session.scalars(
+            select(Article).where(Article.source_id == source_id, Article.external_id.in_(some))
+        )
+    }
 
 
 def by_urls(work: Work, urls: Iterable[str]) -> dict[str, Article]:
     """Return articles by their address, the oldest where several share one."""
-    rows = work.session.scalars(select(Article).where(Article.url.in_(list(urls))).order_by(Article.id.desc()))
-    return {row.url: row for row in rows}
+    return {
+        row.url: row
+        for some in in_chunks(urls)
+        for row in work.session.scalars(select(Article).where(Article.url.in_(some)).order_by(Article.id.desc()))
+    }
 
 
 def of_group(work: Work, group_id: int) -> Sequence[Article]:

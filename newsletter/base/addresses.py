@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import unicodedata
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -10,7 +11,8 @@ from email_validator import EmailNotValidError, validate_email
 
 from newsletter.base.errors import InvalidInput
 
-MAXIMUM_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
+MAXIMUM_LENGTH = 254  # octets: RFC 5321 section 4.5.3.1.3, less the angle brackets
+MAXIMUM_LOCAL_PART = 64  # octets: RFC 5321 section 4.5.3.1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,18 @@ def read_address(text: str) -> Address:
     except EmailNotValidError as error:
         raise InvalidInput(f"not a mail address: {error}", code="address_invalid") from None
     mailed = f"{found.local_part}@{found.ascii_domain}"
-    key = mailed.casefold()
+    # Lower case and no further folding: ß and ss are two mailboxes.
+    key = mailed.lower()
+    if len(found.local_part.encode()) > MAXIMUM_LOCAL_PART or max(len(mailed.encode()), len(key)) > MAXIMUM_LENGTH:
+        raise InvalidInput("the address is too long", code="address_invalid")
+    if "=?" in mailed or not all(_is_written(character) for character in mailed):
+        raise InvalidInput("not a mail address: it holds what nobody writes in one", code="address_invalid")
     return Address(mailed, key, not mailed.isascii())
+
+
+def _is_written(character: str) -> bool:
+    """Say whether an address may hold this: beyond ASCII only letters, their marks, and digits."""
+    return character.isascii() or unicodedata.category(character)[0] in "LMN"
 
 
 def address_hash(key: bytes, address_key: str) -> str:

@@ -40,7 +40,7 @@ class Unavailable(NewsletterError):
 
 
 class ConfigError(NewsletterError):
-    """The set-up must be mended by the operator (HTTP 500, exit 78)."""
+    """The set-up must be mended by the operator (HTTP 503, exit 78)."""
 
     code = "config"
 

@@ -68,7 +68,8 @@ def _show_report(parts: Parts, report: Report, *, as_json: bool) -> None:
     if report.transactional.accepted:
         say(f"{counted(report.transactional.accepted, 'mail')} to confirm or to choose accepted")
     for issue in report.issues:
-        say(_issue_line(parts, issue))
+        if issue.state is not IssueState.EMPTY:
+            say(_issue_line(parts, issue))
     if not report and sys.stdout.isatty():  # cron hears nothing, a person wants an answer
         say("Nothing was due. What is next: newsletter run --due --dry-run")
 

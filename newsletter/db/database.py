@@ -19,6 +19,7 @@ from newsletter.base.errors import ConfigError, Unavailable
 BUSY_SECONDS = 30
 _READING = "newsletter_reading"
 _RETRIES = 10
+_MENDED_BY_HAND = ("readonly database", "unable to open database file")  # waiting does not help against these
 T = TypeVar("T")
 
 
@@ -88,7 +89,10 @@ class Database:
             except OperationalError as error:
                 if getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}:
                     raise
-                raise Unavailable(f"the database does not answer: {str(error.orig).splitlines()[0]}") from error
+                cause = str(error.orig).splitlines()[0]
+                if any(word in cause for word in _MENDED_BY_HAND):
+                    raise ConfigError(f"the database cannot be used: {cause}") from error
+                raise Unavailable(f"the database does not answer: {cause}") from error
             except DatabaseError as error:
                 if type(error) is not DatabaseError:  # its kinds speak of a statement, itself of the file
                     raise

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from newsletter.base.errors import ConfigError, Conflict, InvalidInput
+from newsletter.base.errors import ConfigError, Conflict, InvalidInput, Unavailable
 from newsletter.base.resources import resource
 from newsletter.db.database import Database
 
@@ -52,14 +52,20 @@ def backup(database: Database, target: Path) -> Path:
 
     :raises Conflict: if the target exists
     :raises InvalidInput: on PostgreSQL, whose own tools do this
+    :raises Unavailable: if it cannot be written; nothing is left of it
     """
     if not database.is_sqlite:
         raise InvalidInput("on PostgreSQL use pg_dump --format=custom: it copies a live database consistently")
     if target.exists():
         raise Conflict(f"{target} exists already")
-    with closing(sqlite3.connect(str(database.engine.url.database))) as live, closing(sqlite3.connect(target)) as copy:
-        live.backup(copy)
-    target.chmod(0o600)
+    source = str(database.engine.url.database)
+    try:
+        with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
+            live.backup(copy)
+        target.chmod(0o600)
+    except (sqlite3.Error, OSError) as error:
+        target.unlink(missing_ok=True)
+        raise Unavailable(f"the backup {target} cannot be written: {error}") from error
     return target
 
 

@@ -58,6 +58,7 @@ def demo(*, no_serve: bool, port: int | None, home: Path | None) -> None:
         if not no_serve and sys.stdout.isatty():
             console.print("The site stays open until Ctrl-C.")
             _stay_open(parts)
+            console.print(f"\nClosed. The mails and the database stay in {folder} until the next run.", markup=False)
     parts.database.close()
     if not held:
         sys.exit(1)

@@ -44,7 +44,7 @@ def compile_edition(work: Work, edition: Edition, *, links: Links, templates: Ma
 
 def render_edition(work: Work, edition: Edition, *, links: Links, templates: MailTemplates) -> Rendered:
     """Render an edition with as many articles as fit, its blanks as markers."""
-    articles = article_queries.articles(work, [each.article_id for each in edition.articles])
+    articles = article_queries.articles(work, [each.article_id for each in edition.articles[:SHOWN_ARTICLES]])
     names = {topic_id: named(topic.names, [edition.language]) for topic_id, topic in topics(work).items()}
     shown = min(len(edition.articles), SHOWN_ARTICLES)
     while True:

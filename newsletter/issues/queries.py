@@ -15,13 +15,12 @@ from sqlalchemy.orm import joinedload
 from newsletter.articles.models import Article, Availability
 from newsletter.base.errors import NotFound
 from newsletter.db.database import Work
+from newsletter.db.parameters import in_chunks
 from newsletter.deliveries.lanes import Claimed
 from newsletter.issues.models import Cohort, Edition, EditionArticle, Issue, IssueState
 from newsletter.newsletters.models import Frequency, Topic
 from newsletter.subscribers.models import Subscriber
 from newsletter.subscriptions.models import Subscription, SubscriptionState
-
-_PARAMETERS = 10_000  # both databases take more in one statement
 
 
 def issue(work: Work, issue_id: int, *, lock: bool = False) -> Issue:
@@ -170,8 +169,7 @@ def raise_watermarks(work: Work, given: Iterable[Claimed]) -> None:
             by_batch.setdefault(row.batch_id, []).append(row.subscription_id)
     for batch_id, subscription_ids in by_batch.items():
         cut = select(Issue.cut).where(Issue.batch_id == batch_id).scalar_subquery()
-        for start in range(0, len(subscription_ids), _PARAMETERS):
-            some = subscription_ids[start : start + _PARAMETERS]
+        for some in in_chunks(subscription_ids):
             work.session.execute(
                 update(Subscription)
                 .where(Subscription.id.in_(some), Subscription.watermark < cut)

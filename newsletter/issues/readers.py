@@ -24,6 +24,7 @@ from sqlalchemy.orm import aliased
 
 from newsletter.articles.models import Article, Availability
 from newsletter.db.database import Work
+from newsletter.db.parameters import in_chunks
 from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES, Delivery, DeliveryState
 from newsletter.issues.digest import Candidate
 from newsletter.issues.models import Cohort, EditionArticle, Issue
@@ -162,8 +163,10 @@ def candidates(work: Work, *, newsletter_id: int, above: int, cut: int) -> dict[
 
 
 def lowest_watermark(work: Work, readers: Slice) -> int | None:
-    """Return the lowest watermark of a slice's readers, or None if there are none."""
-    return work.session.scalar(select(func.min(Subscription.watermark)).where(*_in_slice(work, readers)))
+    """Return the lowest watermark of a slice's readers who have no row yet, or None if there are none."""
+    return work.session.scalar(
+        select(func.min(Subscription.watermark)).where(*_in_slice(work, readers), ~_have_row(work, readers))
+    )
 
 
 def versions(work: Work, article_ids: Iterable[int]) -> dict[int, int]:
@@ -171,8 +174,11 @@ def versions(work: Work, article_ids: Iterable[int]) -> dict[int, int]:
 
     A withdrawal that looks for the editions of its article would miss the one that is being planned.
     """
-    wanted = select(Article.id, Article.version).where(Article.id.in_(list(article_ids))).order_by(Article.id)
-    return {row.id: row.version for row in work.session.execute(wanted.with_for_update(read=True))}
+    found: dict[int, int] = {}
+    for some in in_chunks(sorted(article_ids)):
+        wanted = select(Article.id, Article.version).where(Article.id.in_(some)).order_by(Article.id)
+        found |= {row.id: row.version for row in work.session.execute(wanted.with_for_update(read=True))}
+    return found
 
 
 def _audience(issue: Issue) -> tuple[ColumnElement[bool], ...]:
@@ -197,12 +203,6 @@ def _waiting(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
 
     Read once, as it stands: of a batch that grows from nothing PostgreSQL knows too little to join it well.
     """
-    have_row = exists().where(
-        Delivery.batch_id == readers.issue.batch_id,
-        Delivery.subscriber_id == Subscription.subscriber_id,
-        # PostgreSQL reads the slice's rows and joins them; SQLite looks each up, and would read them all for each.
-        *(() if work.is_sqlite else (Delivery.subscription_id > readers.low, Delivery.subscription_id <= readers.high)),
-    )
     columns = (Subscription.id, Subscription.subscriber_id, Subscription.choice_id, Subscription.watermark)
     if not checked and not _any_changed(work, readers):
         wanted = select(*columns, literal("").label("held"))
@@ -211,7 +211,18 @@ def _waiting(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
         wanted = select(*columns, func.coalesce(held.c.held, "").label("held")).outerjoin(
             held, held.c.subscription_id == Subscription.id
         )
-    return _read_once(wanted.where(*_in_slice(work, readers), ~have_row).cte("waiting"))
+    return _read_once(wanted.where(*_in_slice(work, readers), ~_have_row(work, readers)).cte("waiting"))
+
+
+def _have_row(work: Work, readers: Slice) -> ColumnElement[bool]:
+    """Return the condition that a Subscription of this slice has its row in the issue's batch already."""
+    # PostgreSQL reads the slice's rows and joins them; SQLite looks each up, and would read them all for each.
+    ranges = (
+        () if work.is_sqlite else (Delivery.subscription_id > readers.low, Delivery.subscription_id <= readers.high)
+    )
+    return exists().where(
+        Delivery.batch_id == readers.issue.batch_id, Delivery.subscriber_id == Subscription.subscriber_id, *ranges
+    )
 
 
 def _any_changed(work: Work, readers: Slice) -> bool:

@@ -34,7 +34,7 @@ class IssueReport:
 
 @dataclass(slots=True)
 class Report:
-    """What a run did; one that did nothing is false."""
+    """What a run did; one that did nothing is false, and so is one whose issues had nothing for anyone."""
 
     fetched: list[FetchResult] = field(default_factory=list)
     issues: list[IssueReport] = field(default_factory=list)
@@ -44,7 +44,8 @@ class Report:
 
     def __bool__(self) -> bool:
         news = any(each.new or each.corrected or each.error for each in self.fetched)
-        return bool(news or self.issues or self.transactional.accepted or self.stopped)
+        issues = any(issue.state is not IssueState.EMPTY for issue in self.issues)
+        return bool(news or issues or self.transactional.accepted or self.stopped)
 
 
 Progress = Callable[[str], None]

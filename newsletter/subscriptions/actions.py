@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -76,24 +76,32 @@ def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes) -> 
     wishes = [_wish(sign_up, newsletter, chosen) for newsletter in chosen]
     person = subscriber_actions.know(work, address=address, address_key=address_key)
     queries.lock(work, person.id)
-    pending = [_ask(work, person, wish, sign_up) for wish in wishes]
+    is_mailed = _may_mail(work, person)
+    pending = [_ask(work, person, wish, sign_up, is_mailed=is_mailed) for wish in wishes]
     kind = RequestKind.CONFIRMATION if any(pending) else RequestKind.ALREADY_SUBSCRIBED
-    if _may_mail(work, person):
+    if is_mailed:
         work.session.add(BudgetEntry(address_hash=person.address_hash, mailed_at=work.now))
         _mail(work, person, kind, newsletter_id=wishes[0].newsletter.id, spoken=sign_up.page_language)
 
 
-def confirm(work: Work, *, token: str, links: Links, text_shown: str) -> Sequence[Subscription]:
+def confirm(
+    work: Work, *, token: str, links: Links, text_shown: str, shown: Collection[int] | None = None
+) -> Sequence[Subscription]:
     """Take the second step for all that this person asked for, and return what is active. Safe to repeat.
 
-    `text_shown` is what the person read beside the button.
+    `text_shown` is what the person read beside the button, `shown` the subscriptions it spoke of (None: all pending
+    ones): what somebody else asked for since then stays pending.
 
     :raises InvalidToken: if the link is not ours
     :raises ExpiredToken: if it is too old, or what it was about has ended unconfirmed
     """
     request = queries.request(work, links.read_confirm(token, now=work.now))
     queries.lock(work, request.subscriber_id)
-    pending = queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
+    pending = [
+        subscription
+        for subscription in queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
+        if shown is None or subscription.id in shown
+    ]
     if not pending and request.answered_at is None:
         raise ExpiredToken("what this link was about has ended", code="nothing_to_confirm")
     watermark = newsletter_queries.current_sequence(work)
@@ -139,7 +147,7 @@ def never_write_again(work: Work, *, token: str, links: Links) -> None:
 
 
 def ask_preferences(work: Work, *, token: str, links: Links) -> None:
-    """Mail the link that opens this person's preferences; at most three a day.
+    """Mail the link that opens this person's preferences; at most three a day, and none to somebody who left.
 
     :raises InvalidToken: if the link is not ours
     """
@@ -147,6 +155,8 @@ def ask_preferences(work: Work, *, token: str, links: Links) -> None:
     if subscription is None:
         return
     person = subscription.subscriber
+    if not queries.of_subscriber(work, person.id, SubscriptionState.ACTIVE):
+        return
     queries.lock(work, person.id)
     asked = queries.requests_since(work, subscriber_id=person.id, kind=RequestKind.PREFERENCES_LINK, period=DAY)
     if asked < PREFERENCE_LINKS_A_DAY and not subscriber_queries.closed_among(work, [person.id], purpose=Purpose.NEWS):
@@ -259,11 +269,14 @@ def _comes(newsletter: Newsletter, frequency: Frequency) -> bool:
     return frequency in {rhythm.frequency for rhythm in newsletter.rhythms}
 
 
-def _ask(work: Work, person: Subscriber, wish: Wish, sign_up: SignUp) -> bool:
-    """Write one wish down and say whether it waits for confirmation; an active subscription stays untouched."""
+def _ask(work: Work, person: Subscriber, wish: Wish, sign_up: SignUp, *, is_mailed: bool) -> bool:
+    """Write one wish down and say whether it waits for confirmation; an active subscription stays untouched.
+
+    So does a pending one of which no new mail will speak: nobody else changes what its mail asks, or keeps it alive.
+    """
     subscription = queries.open_one(work, subscriber_id=person.id, newsletter_id=wish.newsletter.id)
-    if subscription is not None and subscription.state is SubscriptionState.ACTIVE:
-        return False
+    if subscription is not None and (subscription.state is SubscriptionState.ACTIVE or not is_mailed):
+        return subscription.state is SubscriptionState.PENDING
     chosen = queries.choice_id(
         work,
         newsletter_id=wish.newsletter.id,

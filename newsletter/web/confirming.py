@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flask import Blueprint
+from flask import request as http
 from flask.typing import ResponseReturnValue
 
 from newsletter.base.errors import ExpiredToken
@@ -43,11 +44,21 @@ def ask(token: str) -> ResponseReturnValue:
 def confirm(token: str) -> ResponseReturnValue:
     with parts().database.work() as work:
         request = _request_of(work, token)
-        pending = queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
-        already = not pending
+        shown = _shown()
+        pending = [
+            subscription
+            for subscription in queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
+            if shown is None or subscription.id in shown
+        ]
         text_shown = asked([subscription.newsletter for subscription in pending])
-        actions.confirm(work, token=token, links=parts().links, text_shown=text_shown)
-        return _confirmed_page(work, request, already=already)
+        actions.confirm(work, token=token, links=parts().links, text_shown=text_shown, shown=shown)
+        return _confirmed_page(work, request, already=not pending)
+
+
+def _shown() -> set[int] | None:
+    """Return the subscriptions that the page spoke of; None where the form does not tell."""
+    told = http.form.getlist("shown")
+    return {int(number) for number in told if number.isascii() and number.isdigit()} if told else None
 
 
 def asked(newsletters: Sequence[Newsletter]) -> str:

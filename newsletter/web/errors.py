@@ -28,7 +28,7 @@ STATUS: dict[type[NewsletterError], int] = {
     InvalidInput: 400,
     Conflict: 409,
     Unavailable: 503,
-    ConfigError: 500,
+    ConfigError: 503,  # for a visitor it is the same: nothing was done, come back later
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from newsletter.base.errors import Unavailable
+from newsletter.base.errors import ConfigError, NewsletterError, Unavailable
 from newsletter.newsletters import queries
 from newsletter.web.current import parts
 
@@ -21,5 +21,6 @@ def healthz() -> ResponseReturnValue:
 
 
 @blueprint.errorhandler(Unavailable)
-def unwell(_error: Unavailable) -> ResponseReturnValue:
+@blueprint.errorhandler(ConfigError)
+def unwell(_error: NewsletterError) -> ResponseReturnValue:
     return jsonify(status="unavailable", database="unavailable"), 503

@@ -64,7 +64,7 @@ def test_an_unknown_page_is_answered_in_the_readers_language(
         (ExpiredToken, 410),
         (Conflict, 409),
         (Unavailable, 503),
-        (ConfigError, 500),
+        (ConfigError, 503),
     ],
 )
 def test_each_family_of_errors_has_its_status_and_a_page_in_each_language(
