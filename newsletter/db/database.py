@@ -59,13 +59,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Work]:
-        """Open a work that only reads; it never waits for a writer and no writer waits for it.
+        """Open a work that only reads; it never waits for a writer and no writer waits for it. Nothing is committed.
 
         :raises Unavailable: if the database does not answer
         """
         with self._session({_READING: True}) as session:
             yield Work(session, self.clock.now())
-            session.rollback()
 
     def in_snapshot(self, step: Callable[[Work], T]) -> T:
         """Run `step` in a snapshot work, again from the start where PostgreSQL asks for it (SQLSTATE 40001, 40P01)."""
