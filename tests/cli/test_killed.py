@@ -37,7 +37,7 @@ class SlowServer:
 
 
 @pytest.fixture
-def server() -> Iterator[tuple[SlowServer, int]]:
+def slow_server() -> Iterator[tuple[SlowServer, int]]:
     memory = SlowServer()
     controller = LoopbackController(memory, hostname="127.0.0.1", port=0)
     controller.start()
@@ -48,9 +48,9 @@ def server() -> Iterator[tuple[SlowServer, int]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("in_doubt", ["resend", "hold"])
 def test_whatever_moment_the_sender_is_killed_at_nobody_is_lost(
-    ready: Command, feed: Callable[..., Path], server: tuple[SlowServer, int], in_doubt: str
+    ready: Command, feed: Callable[..., Path], slow_server: tuple[SlowServer, int], in_doubt: str
 ) -> None:
-    memory, port = server
+    memory, port = slow_server
     feed_path = feed("Un guichet unique")
     ready("sources", "add", str(feed_path))
     ready("fetch", "--at", SUNDAY)
