@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import select, text
 
 from factories import make_newsletter
 from newsletter.articles import actions as article_actions
+from newsletter.articles import queries as article_queries
 from newsletter.articles.feeds import Entry
 from newsletter.articles.models import Article
 from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
 from newsletter.db.database import Database
-from newsletter.deliveries.models import Delivery
-from newsletter.issues import actions, queries
+from newsletter.deliveries.models import Delivery, DeliveryState
+from newsletter.issues import actions, planning, queries
 from newsletter.issues.books import Books, books
 from newsletter.issues.models import EditionArticle
 from newsletter.newsletters.models import Frequency
@@ -96,6 +98,37 @@ def books_of(ground: Ground, issue_id: int) -> Books:
         return books(work, queries.issue(work, issue_id))
 
 
+def plan(ground: Ground, issue_id: int) -> dict[int, list[int]]:
+    """Plan an issue to its end and return the articles of each reader's mail."""
+    planning.plan(ground.database, issue_id)
+    return contents(ground, issue_id)
+
+
+def plan_one(ground: Ground, issue_id: int) -> None:
+    """Plan one reader, as a planner that dies after a slice."""
+    ground.database.in_snapshot(lambda work: planning.plan_slice(work, issue_id, size=1))
+
+
+def withdraw(ground: Ground, article_id: int) -> None:
+    with ground.database.work() as work:
+        actions.withdraw(work, article_id=article_id)
+
+
+def reinstate(ground: Ground, article_id: int) -> None:
+    with ground.database.work() as work:
+        article_actions.reinstate(work, article=article_queries.article(work, article_id))
+
+
+def set_rows(ground: Ground, **values: Any) -> None:
+    """Leave the rows of all pending mails as a sender may leave them."""
+    with ground.database.work() as work:
+        pending = work.session.scalars(select(Delivery).where(Delivery.state == DeliveryState.PENDING)).all()
+        assert pending
+        for row in pending:
+            for name, value in values.items():
+                setattr(row, name, value)
+
+
 def add_readers(ground: Ground, count: int, *, topics: Sequence[str] = ("services",)) -> None:
     """Add so many active weekly readers of a few different choices, by one statement."""
     with ground.database.work() as work:
@@ -114,6 +147,8 @@ def add_readers(ground: Ground, count: int, *, topics: Sequence[str] = ("service
         values = {"count": count, "choices": CHOICES, "first": chosen[0], "newsletter": ground.newsletter_id}
         for statement in (_PEOPLE, _SUBSCRIPTIONS):
             work.session.execute(text(statement.format(now=f"'{work.now:%Y-%m-%d %H:%M:%S}'")), values)
+        if not work.is_sqlite:  # as the database does by itself soon after an import
+            work.session.execute(text("ANALYZE subscription"))
 
 
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) "

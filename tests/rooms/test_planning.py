@@ -6,15 +6,29 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from planning_parts import Ground, add_readers, books_of, contents, entry, lay, open_weekly, publish
-from sqlalchemy import event, func, select
+from planning_parts import (
+    Ground,
+    add_readers,
+    books_of,
+    contents,
+    entry,
+    lay,
+    open_weekly,
+    plan,
+    plan_one,
+    publish,
+    reinstate,
+    set_rows,
+    withdraw,
+)
+from sqlalchemy import event
 
 from factories import make_reader
 from newsletter.articles import actions as article_actions
 from newsletter.articles import queries as article_queries
 from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
-from newsletter.deliveries.models import Delivery, DeliveryState, LaneName
+from newsletter.deliveries.models import DeliveryState, LaneName
 from newsletter.issues import actions, planning, queries
 from newsletter.issues.models import IssueState
 from newsletter.mail.providers.memory.backend import MemoryBackend
@@ -30,25 +44,6 @@ from newsletter.subscriptions.models import Subscription
 @pytest.fixture
 def ground(parts: Parts, clock: SetClock) -> Ground:
     return lay(parts, clock)
-
-
-def plan(ground: Ground, issue_id: int) -> dict[int, list[int]]:
-    planning.plan(ground.database, issue_id)
-    return contents(ground, issue_id)
-
-
-def plan_one(ground: Ground, issue_id: int) -> None:
-    ground.database.in_snapshot(lambda work: planning.plan_slice(work, issue_id, size=1))
-
-
-def withdraw(ground: Ground, article_id: int) -> None:
-    with ground.database.work() as work:
-        actions.withdraw(work, article_id=article_id)
-
-
-def send(ground: Ground, parts: Parts) -> None:
-    postroom = Postroom(ground.database, MemoryBackend(), parts.lanes, window=8, in_doubt="resend")
-    send_due(postroom, lanes=[LaneName.DIGEST])
 
 
 def test_one_version_of_each_piece_in_the_language_a_reader_prefers(ground: Ground, parts: Parts) -> None:
@@ -144,22 +139,8 @@ def test_a_piece_reinstated_between_two_slices_is_in_the_mails_of_later_readers(
     withdraw(ground, one)
     issue_id = open_weekly(ground)
     plan_one(ground, issue_id)
-    with ground.database.work() as work:
-        article_actions.reinstate(work, article=article_queries.article(work, one))
+    reinstate(ground, one)
     assert plan(ground, issue_id) == {early.id: [other], late.id: [other, one]}
-
-
-def test_an_article_withdrawn_before_it_left_is_in_no_mail(ground: Ground, parts: Parts) -> None:
-    make_reader(parts, "one@example.org")
-    one, other = publish(ground, entry("un"), entry("deux"))
-    issue_id = open_weekly(ground)
-    plan(ground, issue_id)
-    withdraw(ground, one)
-    assert list(contents(ground, issue_id).values()) == [[other]]
-    withdraw(ground, other)
-    found = books_of(ground, issue_id)
-    assert found.reasons == {"skipped": {"withdrawn": 1}}
-    assert found.balance
 
 
 def test_a_deferred_mail_fails_when_the_next_slot_comes_and_its_articles_are_in_the_next_mail(
@@ -203,26 +184,12 @@ def test_cancelling_gives_back_what_certainly_did_not_leave(
     assert plan(ground, open_weekly(ground)) == {reader.id: [two] if given else [two, one]}
 
 
-def test_withdrawing_never_changes_a_mail_that_may_have_left(ground: Ground, parts: Parts) -> None:
-    """Sent again with less in it, it would not be the same mail; reinstated, the article would come a second time."""
-    reader = make_reader(parts, "one@example.org")
-    one, other = publish(ground, entry("un"), entry("deux"))
-    first = open_weekly(ground)
-    plan(ground, first)
-    set_rows(ground, doubts=1)
-    withdraw(ground, one)
-    assert contents(ground, first) == {reader.id: [other, one]}
-    assert books_of(ground, first).uncertain == 1
-    with ground.database.work() as work:
-        article_actions.reinstate(work, article=article_queries.article(work, one))
-    assert plan(ground, open_weekly(ground)) == {}
-
-
 def test_a_topic_given_up_and_taken_again_brings_nothing_a_second_time(ground: Ground, parts: Parts) -> None:
     reader = make_reader(parts, "one@example.org")
     (one,) = publish(ground, entry("un"))
     plan(ground, open_weekly(ground))
-    send(ground, parts)
+    postroom = Postroom(ground.database, MemoryBackend(), parts.lanes, window=8, in_doubt="resend")
+    send_due(postroom, lanes=[LaneName.DIGEST])
     for topics in (["regions"], ["regions", "services"]):
         with ground.database.work() as work:
             changed = work.session.get_one(Subscription, reader.id)
@@ -231,12 +198,3 @@ def test_a_topic_given_up_and_taken_again_brings_nothing_a_second_time(ground: G
         regions = next(topic.id for topic in topics_of(work).values() if topic.slug == "regions")
         article_actions.add_topics(work, article=article_queries.article(work, one), topic_ids=[regions])
     assert plan(ground, open_weekly(ground)) == {}
-
-
-def set_rows(ground: Ground, **values: Any) -> None:
-    """Leave the rows of all open mails as a sender may leave them."""
-    with ground.database.work() as work:
-        for row in work.session.scalars(select(Delivery).where(Delivery.state == DeliveryState.PENDING)):
-            for name, value in values.items():
-                setattr(row, name, value)
-        assert work.session.scalar(select(func.count()).select_from(Delivery))

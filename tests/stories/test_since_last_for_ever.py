@@ -221,7 +221,7 @@ def _run(stories: int, *, steps: int = STEPS_OF_A_STORY) -> None:
 
 @pytest.mark.parametrize("part", range(3))
 def test_every_reader_gets_what_the_rules_say_whatever_happens(part: int) -> None:
-    _run(20)
+    _run(16)
 
 
 @pytest.mark.slow
