@@ -163,10 +163,11 @@ class Both:
     # Readers
 
     def sign_up(self, person: int, languages: Sequence[str], topics: Sequence[str], frequency: str) -> None:
-        number = self.house.sign_up(person, languages=languages, topics=topics, frequency=frequency)
+        number, is_mailed = self.house.sign_up(person, languages=languages, topics=topics, frequency=frequency)
         mine = [reader for reader in self.rules.readers if reader.person == person and reader.state != "ended"]
         assert (number is None) == any(reader.state == "active" for reader in mine)
-        if number is not None:
+        # A wish that waits stays as it is while no mail speaks of another.
+        if number is not None and (is_mailed or not mine):
             wish = Reader(
                 number,
                 person,

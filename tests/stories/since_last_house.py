@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from since_last_carrier import Carrier, address_of
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from newsletter.articles import actions as article_actions
 from newsletter.articles import queries as article_queries
@@ -84,8 +84,10 @@ class House:
 
     # Readers
 
-    def sign_up(self, person: int, *, languages: Sequence[str], topics: Sequence[str], frequency: str) -> int | None:
-        """Fill in the form; return the number of the pending subscription, if there is one now."""
+    def sign_up(
+        self, person: int, *, languages: Sequence[str], topics: Sequence[str], frequency: str
+    ) -> tuple[int | None, bool]:
+        """Fill in the form; return the pending subscription, if there is one now, and whether a mail speaks of it."""
         wish = subscription_actions.SignUp(
             address=address_of(person),
             newsletters=["news"],
@@ -96,11 +98,14 @@ class House:
             topics={"news": topics},
         )
         with self.database.work() as work:
+            requests = select(func.count()).select_from(Request)
+            before = work.session.scalar(requests)
             subscription_actions.request_subscription(work, sign_up=wish, address_key=KEY.encode())
             pending = select(Subscription.id).join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-            return work.session.scalar(
+            number = work.session.scalar(
                 pending.where(Subscriber.address == address_of(person), Subscription.state == SubscriptionState.PENDING)
             )
+            return number, work.session.scalar(requests) != before
 
     def confirm(self, person: int) -> bool:
         """Follow the link of the newest confirmation; False if none was mailed within its seven days."""
