@@ -188,11 +188,17 @@ class SinceLast(RuleBasedStateMachine):
         passed=lapses,
         size=st.integers(1, 2),
         works=st.lists(st.tuples(desk_work, recent, recent, several_topics), max_size=2),
+        newcomers=st.lists(st.tuples(people, several_languages, several_topics, frequencies), max_size=1),
     )
-    def plan_a_little(self, new: Sequence[Any], passed: str, size: int, works: Sequence[Any]) -> None:
-        """A planner dies after a slice, and the desk works on before another one goes on."""
+    def plan_a_little(
+        self, new: Sequence[Any], passed: str, size: int, works: Sequence[Any], newcomers: Sequence[Any]
+    ) -> None:
+        """A planner dies after a slice; readers join and the desk works on before another one goes on."""
         self._prepare(new, passed)
         self.both.plan_a_little(size)
+        for newcomer in newcomers:
+            self.both.sign_up(*newcomer)
+            self.both.confirm(newcomer[0])
         for work in works:
             self.both.work_at_the_desk(*work)
 
