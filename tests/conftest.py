@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import make_url
 
 from newsletter.base.clock import SetClock, SystemClock
 from newsletter.base.config import Settings, load_settings
@@ -89,16 +90,18 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def settings(fresh_database: Callable[[Path], str], tmp_path: Path) -> Settings:
-    return load_settings(
+def settings(fresh_database: Callable[[Path], str], tmp_path: Path) -> Iterator[Settings]:
+    url = fresh_database(tmp_path)
+    yield load_settings(
         {},
         home=tmp_path,
-        database_url=fresh_database(tmp_path),
+        database_url=url,
         mail_url="memory://",
         base_url="http://lettre.test",
         secret_keys=KEY,
         address_key=KEY,
     )
+    _drop(url)
 
 
 @pytest.fixture
@@ -124,6 +127,16 @@ def _create(uri: str, name: str, *, template: str = "template1") -> None:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         )
+
+
+def _drop(url: str) -> None:
+    """Give the room of a database back: a suite makes hundreds of them."""
+    if url.startswith("postgresql"):
+        uri = make_url(url).set(drivername="postgresql")
+        with psycopg.connect(
+            uri.set(database="postgres").render_as_string(hide_password=False), autocommit=True
+        ) as link:
+            link.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(uri.database))))
 
 
 def _url(uri: str, name: str) -> str:
