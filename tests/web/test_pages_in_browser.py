@@ -51,7 +51,9 @@ def site(settings: Settings, clock: SetClock) -> Iterator[Parts]:
 
 
 def look(page: Page, *, language: str) -> None:
-    """Check what must be true of every page that a citizen sees."""
+    """Check what must be true of every page that a citizen sees, once it is there: a click returns before that."""
+    page.wait_for_load_state("load")
+    page.locator("main").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
     assert page.locator("html").get_attribute("lang") == language
     assert page.evaluate("getComputedStyle(document.body).direction") == ("rtl" if language == "ar" else "ltr")
