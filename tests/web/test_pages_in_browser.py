@@ -50,6 +50,12 @@ def site(settings: Settings, clock: SetClock) -> Iterator[Parts]:
     parts.database.close()
 
 
+def press(page: Page) -> None:
+    """Press the page's button, and wait for what it brings."""
+    with page.expect_navigation():
+        page.locator("button").click()
+
+
 def look(page: Page, *, language: str) -> None:
     """Check what must be true of every page that a citizen sees, once it is there: a click returns before that."""
     page.wait_for_load_state("load")
@@ -91,13 +97,13 @@ def test_a_citizen_signs_up_confirms_and_leaves(site: Parts, phone: Page, langua
         folded.click()
     look(phone, language=language)
     phone.locator("#address").fill(ADDRESS)
-    phone.locator("button").click()
+    press(phone)
     look(phone, language=language)
     assert "s…i@administration.example" in phone.locator("main").inner_text()
 
     phone.goto(site.links.confirm(newest(site, Request).id, at=site.clock.now()))
     look(phone, language=language)
-    phone.locator("button").click()
+    press(phone)
     look(phone, language=language)
     (reader,) = subscriptions(site)
     assert reader.state is SubscriptionState.ACTIVE
@@ -105,7 +111,7 @@ def test_a_citizen_signs_up_confirms_and_leaves(site: Parts, phone: Page, langua
     phone.goto(site.links.preferences(reader.subscriber_id, at=site.clock.now()))
     look(phone, language=language)
     phone.locator("[type=checkbox]").first.uncheck()
-    phone.locator("button").click()
+    press(phone)
     look(phone, language=language)
     assert phone.locator("[role=status]").is_visible()
 
@@ -113,7 +119,7 @@ def test_a_citizen_signs_up_confirms_and_leaves(site: Parts, phone: Page, langua
     look(phone, language=language)
     phone.goto(site.links.unsubscribe(site.links.unsubscribe_token(newest(site, Subscription).id, 0)))
     look(phone, language=language)
-    phone.locator("button").click()
+    press(phone)
     look(phone, language=language)
     (gone,) = subscriptions(site)
     assert (gone.state, gone.end_reason) == (SubscriptionState.ENDED, EndReason.PAGE)
