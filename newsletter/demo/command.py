@@ -43,14 +43,16 @@ def demo(*, no_serve: bool, port: int | None, home: Path | None) -> None:
     """Tell the main job as a story, on articles of our own, and let you look at every page and mail."""
     console = Console(highlight=False, soft_wrap=True)
     folder = _fresh_home(home or Path("var") / "demo")
-    port = port or _free_port()
+    listener = _listening(port)
     clock = SetClock(SIGN_UP)
-    settings = load_settings({}, home=folder, base_url=f"http://{HOST}:{port}", mail_url="maildir://", database_url="")
+    settings = load_settings(
+        {}, home=folder, base_url=f"http://{HOST}:{listener.getsockname()[1]}", mail_url="maildir://", database_url=""
+    )
     parts = build(settings, clock=clock)
     migrations.upgrade(parts.database)
     maildir = folder / "mail"
     site = SampleSite(f"{settings.base_url}/demo/site")
-    with _serving(parts, site, maildir, port):
+    with _serving(parts, site, maildir, listener):
         story = Story(parts, clock, site, maildir, say=lambda line: console.print(line, markup=False))
         held = story.tell()
         _where_to_look(console, settings.base_url, folder)
@@ -76,27 +78,28 @@ def _fresh_home(folder: Path) -> Path:
     return folder
 
 
-def _free_port() -> int:
-    for port in (USUAL_PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise Unavailable("no port is free on loopback")
+def _listening(port: int | None) -> socket.socket:
+    """A socket bound for good, so that nobody else takes its port meanwhile: this port, or the usual or a free one."""
+    for candidate in (port,) if port else (USUAL_PORT, 0):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, candidate))
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            cause = error.strerror
+            continue
+        return listener
+    raise Unavailable(f"port {candidate} cannot be used: {cause}")
 
 
 @contextmanager
-def _serving(parts: Parts, site: SampleSite, maildir: Path, port: int) -> Iterator[None]:
+def _serving(parts: Parts, site: SampleSite, maildir: Path, listener: socket.socket) -> Iterator[None]:
     """Serve the newsletter's pages, and the demo's beside them, from a thread."""
     logging.getLogger("waitress").setLevel(logging.ERROR)
     pages = DispatcherMiddleware(create_app(parts).wsgi_app, {"/demo": create_demo_app(site, maildir=maildir).wsgi_app})
-    try:
-        server = create_server(pages, host=HOST, port=port, threads=4)
-    except OSError as error:
-        raise Unavailable(f"port {port} cannot be used: {error.strerror}") from None
+    server = create_server(pages, sockets=[listener], threads=4)
     thread = threading.Thread(target=server.run, name="site", daemon=True)
     thread.start()
     try:
