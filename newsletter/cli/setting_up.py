@@ -15,6 +15,7 @@ from newsletter.cli.door import MEND_SET_UP, TRY_LATER, json_option, opened
 from newsletter.cli.printing import heading, say, show_json, show_lines
 from newsletter.db import migrations
 from newsletter.db.database import Database
+from newsletter.mail.in_turn import send_all
 from newsletter.mail.port import STOPS_EVERY_CHANNEL, Outcome
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.operations.doctor import Finding, Weight, examine
@@ -148,7 +149,7 @@ def _trial(parts: Parts, address: str) -> Finding:
             raise NotFound("a trial mail goes out in the name of a newsletter: add one first")
         message = trial_mail(newsletters[0], address=address, now=work.now)
     with parts.backend.open() as channel:
-        [verdict] = channel.submit([message])
+        [verdict] = send_all(channel, [message])
     answer = " ".join(filter(None, [str(verdict.code or ""), verdict.text]))
     text = f"{verdict.outcome} by {parts.backend.describe()}" + (f": {answer}" if answer else "")
     match verdict.outcome:

@@ -15,6 +15,7 @@ from newsletter.deliveries import queries
 from newsletter.deliveries.lanes import Claimed, Lane, Settled, Uncomposable
 from newsletter.deliveries.models import Batch, BatchState, Delivery, DeliveryState
 from newsletter.deliveries.policy import CANCELLED, InDoubt, after_verdict, ended, in_cancelled_batch
+from newsletter.mail.in_turn import send_all
 from newsletter.mail.port import MailBackend, Message, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def send_batch(database: Database, backend: MailBackend, lane: Lane, batch_id: i
                 window = _next_window(work, lane, batch_id, sender, tally) if tally.stopped is None else _Window()
             if not window.claimed:
                 return tally
-            window.verdicts.extend(channel.submit(window.messages))
+            window.verdicts.extend(send_all(channel, window.messages))
 
 
 def _next_window(work: Work, lane: Lane, batch_id: int, sender: Sender, tally: Tally) -> _Window:

@@ -102,7 +102,7 @@ def message_to(
         date_header(now),
         *more_headers,
     ]
-    return Message(row.id, own, address, compiled.fill(headers, blanks), smtputf8=needs_smtputf8)
+    return Message(row.id, own, address, (compiled.fill(headers, blanks),), smtputf8=needs_smtputf8)
 
 
 def _machine_headers(head: Letterhead, feedback: str) -> list[bytes]:

@@ -1,19 +1,44 @@
-"""The order that providers share which send one message at a time."""
+"""A channel for providers that send one message at a time, and a caller that wants all verdicts at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from newsletter.mail.envelope import refusal
-from newsletter.mail.port import Message, Outcome, Verdict
+from newsletter.mail.port import Channel, Message, Outcome, Verdict
+
+PATIENCE = 60.0  # seconds between two looks at a channel that answers in its own time
 
 
-def in_turn(messages: Sequence[Message], send: Callable[[Message], Verdict]) -> Iterator[Verdict]:
-    """Check and send each message; after the first stop nothing is sent and the rest gets the same verdict."""
-    stop: Verdict | None = None
-    for message in messages:
-        verdict = replace(stop, key=message.key) if stop else refusal(message) or send(message)
-        if verdict.outcome is Outcome.STOP:
-            stop = verdict
-        yield verdict
+class InTurn:
+    """Checks and sends each message in turn; after a stop the rest of those in hand gets the same verdict."""
+
+    def __init__(self, send: Callable[[Message], Verdict]) -> None:
+        self._send = send
+        self._waiting: deque[Message] = deque()
+
+    def submit(self, messages: Sequence[Message]) -> None:
+        self._waiting.extend(messages)
+
+    def verdicts(self, *, wait: float) -> Sequence[Verdict]:  # noqa: ARG002 (one message is sent, however long it takes)
+        if not self._waiting:
+            return ()
+        message = self._waiting.popleft()
+        verdict = refusal(message) or self._send(message)
+        if verdict.outcome is not Outcome.STOP:
+            return (verdict,)
+        rest = [replace(verdict, key=each.key) for each in self._waiting]
+        self._waiting.clear()
+        return (verdict, *rest)
+
+
+def send_all(channel: Channel, messages: Sequence[Message]) -> list[Verdict]:
+    """Send these messages, wait for every verdict, and return them in the order of the messages."""
+    channel.submit(messages)
+    found: list[Verdict] = []
+    while len(found) < len(messages):
+        found += channel.verdicts(wait=PATIENCE)
+    places = {message.key: place for place, message in enumerate(messages)}
+    return sorted(found, key=lambda verdict: places[verdict.key])

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
-    """One mail to one recipient: the envelope, and the complete message (RFC 5322, CRLF only).
+    """One mail to one recipient: the envelope, and the complete message (RFC 5322, CRLF only) in parts.
 
     `key` is the caller's own number for it and comes back in the verdict. `sender` is the return path, empty for none.
+    The parts make the message when they are joined; what many messages share is one object in all of them, so that a
+    window of large mails takes little room. `is_checked` is the composer's word that no line begins with a dot, all end
+    in CRLF, and there is no NUL and no octet above 127: nobody needs to look again. Not changed once it is made.
     """
 
     key: int
     sender: str
     recipient: str
-    data: bytes
+    parts: tuple[bytes, ...]
     smtputf8: bool = False
+    is_checked: bool = False
+
+    @property
+    def data(self) -> bytes:
+        """The whole message."""
+        return b"".join(self.parts)
+
+    @property
+    def size(self) -> int:
+        """The octets of the whole message."""
+        return sum(map(len, self.parts))
 
 
 class Outcome(StrEnum):
@@ -33,9 +47,9 @@ class Outcome(StrEnum):
     STOP = "stop"  # it was not offered, or refused for a reason of our own set-up; no attempt was spent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
-    """What became of the message `key`.
+    """What became of the message `key`. Not changed once it is made.
 
     `code` is the server's reply code, if one decided; `reason` a stable word, `text` what the other side said.
     """
@@ -52,13 +66,21 @@ STOPS_EVERY_CHANNEL = frozenset({"auth_refused", "tls_refused"})
 
 
 class Channel(Protocol):
-    """One line to the other side; used by one thread at a time."""
+    """A way to the other side, of one line or many; used by one thread at a time."""
 
-    def submit(self, messages: Sequence[Message]) -> Iterator[Verdict]:
-        """Send the messages while the verdicts are drawn: exactly one for each, in any order.
+    def submit(self, messages: Sequence[Message]) -> None:
+        """Take these messages on, besides those that are under way. Returns at once; may begin to send.
 
-        Never raises for anything that a server, a network or a disk can do. After the first stop no byte of the rest is
-        sent and each of them gets stop, too. A later call tries again.
+        Never raises for anything that a server, a network or a disk can do.
+        """
+        ...
+
+    def verdicts(self, *, wait: float) -> Sequence[Verdict]:
+        """Go on sending, and return what became certain since the last call: in the end one verdict for each message.
+
+        They come in any order. Returns as soon as there is one, or nothing is under way, or `wait` seconds have passed.
+        Never raises, as `submit` never does. After a stop no message is begun any more: what was not begun gets the
+        same stop, what is on its way its own verdict. A later `submit` tries again.
         """
         ...
 
@@ -72,9 +94,20 @@ class MailBackend(Protocol):
         ...
 
     def open(self) -> AbstractContextManager[Channel]:
-        """Open a channel. Nothing is connected before the first message, so a dead server shows as verdicts."""
+        """Open a channel. Nothing is connected before the first message, so a dead server shows as verdicts.
+
+        Leaving it cuts off what is still under way: its verdicts are never known.
+        """
         ...
 
     def describe(self) -> str:
         """Say where mail goes, for people, without secrets."""
+        ...
+
+    def check(self) -> None:
+        """Make sure that mail could leave, without sending any. Waits at most half a minute.
+
+        :raises Unavailable: if the other side does not answer
+        :raises ConfigError: if it refuses us, or the set-up cannot work
+        """
         ...

@@ -17,6 +17,7 @@ from newsletter.articles import queries as article_queries
 from newsletter.base.clock import zone
 from newsletter.base.config import SECRETS_FILE, Settings
 from newsletter.base.errors import ConfigError, Unavailable
+from newsletter.base.folders import require_writable
 from newsletter.db import migrations
 from newsletter.db.database import Database, Work
 from newsletter.issues import queries as issue_queries
@@ -24,7 +25,6 @@ from newsletter.issues.models import IssueState
 from newsletter.mail.port import MailBackend
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Newsletter
-from newsletter.operations.reaching import reach, require_writable
 from newsletter.operations.readiness import require_ready
 
 AFTER_THE_CHANGE = datetime(2026, 11, 23, 8, tzinfo=UTC)  # Morocco keeps UTC+0 all year since 20 September 2026
@@ -155,7 +155,7 @@ def _hours(offset: timedelta | None) -> str:
 
 
 def _mail(backend: MailBackend) -> str:
-    reach(backend)
+    backend.check()
     if backend.name == "smtp":
         return f"{backend.describe()}: it answers"
     return f"{backend.describe()}: nothing leaves this machine (NEWSLETTER_MAIL_URL)"

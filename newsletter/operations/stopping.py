@@ -28,6 +28,9 @@ class StoppableBackend:
     def describe(self) -> str:
         return self._backend.describe()
 
+    def check(self) -> None:
+        self._backend.check()
+
     @contextmanager
     def open(self) -> Iterator[Channel]:
         with self._backend.open() as channel:
@@ -38,11 +41,17 @@ class _StoppableChannel:
     def __init__(self, channel: Channel, stop: threading.Event) -> None:
         self._channel = channel
         self._stop = stop
+        self._recalled: list[Verdict] = []
 
-    def submit(self, messages: Sequence[Message]) -> Iterator[Verdict]:
+    def submit(self, messages: Sequence[Message]) -> None:
         if self._stop.is_set():
-            return iter([Verdict(message.key, Outcome.STOP, None, STOPPING, "") for message in messages])
-        return self._channel.submit(messages)
+            self._recalled += [Verdict(message.key, Outcome.STOP, None, STOPPING, "") for message in messages]
+        else:
+            self._channel.submit(messages)
+
+    def verdicts(self, *, wait: float) -> Sequence[Verdict]:
+        recalled, self._recalled = self._recalled, []
+        return recalled or self._channel.verdicts(wait=wait)
 
 
 @contextmanager

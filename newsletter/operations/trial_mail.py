@@ -23,7 +23,7 @@ def trial_mail(newsletter: Newsletter, *, address: str, now: datetime) -> Messag
         key=0,
         sender=newsletter.owner,
         recipient=recipient.mailed,
-        data=_written(newsletter, recipient.mailed, utf8=recipient.needs_smtputf8, now=now),
+        parts=(_written(newsletter, recipient.mailed, utf8=recipient.needs_smtputf8, now=now),),
         smtputf8=recipient.needs_smtputf8,
     )
 

@@ -17,6 +17,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from newsletter.mail.in_turn import send_all
 from newsletter.mail.port import MailBackend, Message, Outcome, Verdict
 from newsletter.mail.providers.console.backend import ConsoleBackend
 from newsletter.mail.providers.maildir.backend import MaildirBackend
@@ -58,12 +59,12 @@ UNUSABLE = (
 
 def message(key: int, recipient: str = "reader@example.org", *, data: bytes = DATA, smtputf8: bool = False) -> Message:
     numbered = data.replace(b"<1@example.ma>", b"<%d@example.ma>" % key)
-    return Message(key, SENDER, recipient, numbered, smtputf8=smtputf8)
+    return Message(key, SENDER, recipient, (numbered,), smtputf8=smtputf8)
 
 
 def submit(backend: MailBackend, *messages: Message) -> list[Verdict]:
     with backend.open() as channel:
-        return list(channel.submit(messages))
+        return send_all(channel, messages)
 
 
 @dataclass(frozen=True)
@@ -178,9 +179,9 @@ def test_a_channel_takes_one_batch_after_another(carrier: Carrier) -> None:
 
 
 def test_an_empty_return_path_is_carried(carrier: Carrier) -> None:
-    assert submit(carrier.backend, Message(1, "", "reader@example.org", DATA))[0].outcome is Outcome.ACCEPTED
+    assert submit(carrier.backend, Message(1, "", "reader@example.org", (DATA,)))[0].outcome is Outcome.ACCEPTED
     if carrier.arrived is not None:
-        assert carrier.arrived() == [("", "reader@example.org", DATA)]
+        assert carrier.arrived() == [("", "reader@example.org", (DATA,))]
 
 
 def test_unusable_addresses_fail_alone_and_never_reach_the_other_side(carrier: Carrier) -> None:
@@ -195,7 +196,7 @@ def test_unusable_addresses_fail_alone_and_never_reach_the_other_side(carrier: C
 
 def test_an_unusable_return_path_fails_its_message(carrier: Carrier) -> None:
     verdicts = submit(
-        carrier.backend, Message(1, "a@b.c>\r\nRCPT TO:<evil@x.y", "reader@example.org", DATA), message(2)
+        carrier.backend, Message(1, "a@b.c>\r\nRCPT TO:<evil@x.y", "reader@example.org", (DATA,)), message(2)
     )
     assert [verdict.outcome for verdict in verdicts] == [Outcome.FAILED, Outcome.ACCEPTED]
 

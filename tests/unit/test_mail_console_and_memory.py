@@ -4,6 +4,7 @@ import io
 import threading
 
 from newsletter.mail.headers import encode_header, encode_mailbox
+from newsletter.mail.in_turn import send_all
 from newsletter.mail.port import Message, Outcome
 from newsletter.mail.providers.console.backend import ConsoleBackend
 from newsletter.mail.providers.memory.backend import MemoryBackend
@@ -13,12 +14,12 @@ from newsletter.mail.template import compile_message
 def message(text: str, key: int = 1, recipient: str = "reader@example.org") -> Message:
     shared = [encode_mailbox("From", "الوزارة", "lettre@example.ma"), encode_header("Subject", "À la une")]
     compiled = compile_message(shared, text, "<p>html</p>", {})
-    return Message(key, "bounce@example.ma", recipient, compiled.fill([encode_mailbox("To", "", recipient)], {}))
+    return Message(key, "bounce@example.ma", recipient, (compiled.fill([encode_mailbox("To", "", recipient)], {}),))
 
 
 def shown(text: str, stream: io.TextIOWrapper | io.StringIO) -> str:
     with ConsoleBackend(stream).open() as channel:
-        assert [each.outcome for each in channel.submit([message(text)])] == [Outcome.ACCEPTED]
+        assert [each.outcome for each in send_all(channel, [message(text)])] == [Outcome.ACCEPTED]
     stream.seek(0)
     return stream.read()
 
@@ -54,7 +55,7 @@ def test_memory_decides_by_recipient_and_keeps_what_left() -> None:
     backend = MemoryBackend(outcomes.__getitem__)
     with backend.open() as channel:
         messages = [message("x", key, recipient) for key, recipient in enumerate(outcomes)]
-        verdicts = list(channel.submit(messages))
+        verdicts = send_all(channel, messages)
     assert [each.outcome for each in verdicts] == [*list(outcomes.values())[:5], Outcome.STOP]
     assert [each.recipient for each in backend.messages] == ["a@example.org", "u@example.org"]
 
@@ -65,7 +66,7 @@ def test_memory_is_shared_by_many_threads() -> None:
 
     def send() -> None:
         with backend.open() as channel:
-            assert all(each.outcome is Outcome.ACCEPTED for each in channel.submit(batch))
+            assert all(each.outcome is Outcome.ACCEPTED for each in send_all(channel, batch))
 
     threads = [threading.Thread(target=send) for _ in range(8)]
     for thread in threads:

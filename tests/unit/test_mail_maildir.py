@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.mail.in_turn import send_all
 from newsletter.mail.port import Message, Outcome, Verdict
 from newsletter.mail.providers.maildir.backend import MaildirBackend, stop_reason
 
@@ -16,12 +17,12 @@ DATA = b"Subject: one\r\nMessage-ID: <one@example.ma>\r\n\r\nMessage-ID: <body@e
 
 
 def message(key: int, data: bytes = DATA) -> Message:
-    return Message(key, "bounce@example.ma", "reader@example.org", data)
+    return Message(key, "bounce@example.ma", "reader@example.org", (data,))
 
 
 def deliver(folder: Path, *messages: Message) -> list[Verdict]:
     with MaildirBackend(folder).open() as channel:
-        return list(channel.submit(messages))
+        return send_all(channel, messages)
 
 
 def names(folder: Path) -> list[str]:
@@ -62,6 +63,7 @@ def test_a_disk_that_takes_no_more_stops_and_leaves_nothing_half_written(tmp_pat
     code = """
 import resource, signal, sys
 from pathlib import Path
+from newsletter.mail.in_turn import send_all
 from newsletter.mail.port import Message
 from newsletter.mail.providers.maildir.backend import MaildirBackend
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -69,7 +71,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 sizes = ((1, 9), (2, 9000), (3, 9))
 data = [b"Message-ID: <%d@x.y>\\r\\n\\r\\n" % key + b"x" * size + b"\\r\\n" for key, size in sizes]
 with MaildirBackend(Path(sys.argv[1])).open() as channel:
-    for verdict in channel.submit([Message(key, "a@b.c", "d@e.f", each) for key, each in enumerate(data)]):
+    for verdict in send_all(channel, [Message(key, "a@b.c", "d@e.f", (each,)) for key, each in enumerate(data)]):
         sys.stdout.write(f"{verdict.key} {verdict.outcome} {verdict.reason}\\n")
 """
     ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)

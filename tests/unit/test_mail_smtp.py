@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from newsletter.mail.in_turn import send_all
 from newsletter.mail.port import STOPS_EVERY_CHANNEL, Message, Outcome, Verdict
 from newsletter.mail.providers.smtp.backend import SmtpBackend
 from newsletter.mail.providers.smtp.dialogue import Login, Relay
@@ -27,7 +28,7 @@ PLAIN_OFFERED = "250-hello\r\n250 AUTH PLAIN"
 
 
 def message(key: int, data: bytes = DATA) -> Message:
-    return Message(key, "bounce@lettre.example.ma", f"reader{key}@example.org", data)
+    return Message(key, "bounce@lettre.example.ma", f"reader{key}@example.org", (data,))
 
 
 def relay(server: FaultServer, limits: Limits = LIMITS) -> Relay:
@@ -40,7 +41,7 @@ def trusting() -> ssl.SSLContext:
 
 def submit(relay: Relay, *messages: Message, tls: ssl.SSLContext | None = None) -> list[Verdict]:
     with SmtpBackend(relay, tls or trusting()).open() as channel:
-        return list(channel.submit(messages))
+        return send_all(channel, messages)
 
 
 ROWS: list[tuple[str, Script, Outcome, str, int | None]] = [
@@ -168,7 +169,7 @@ def test_wherever_the_deadline_passes_a_doubt_means_that_the_message_left_and_no
     with FaultServer() as server:
         backend = SmtpBackend(relay(server), trusting(), lambda: 0.0 if next(count) < reads else 1e6 + next(count))
         with backend.open() as channel:
-            (verdict,) = channel.submit([message(1)])
+            (verdict,) = send_all(channel, [message(1)])
         if verdict.outcome in {Outcome.UNCERTAIN, Outcome.ACCEPTED}:
             arrived(server)
         else:
@@ -320,8 +321,8 @@ def test_after_a_refused_recipient_the_same_connection_goes_on() -> None:
 @pytest.mark.parametrize("end", [Fault.CLOSE, Fault.RESET, "421 idle too long", "500 what"])
 def test_a_connection_that_died_while_idle_is_made_again_with_no_mail_at_stake(end: Act) -> None:
     with FaultServer({"RSET": [end]}) as server, SmtpBackend(relay(server)).open() as channel:
-        first = list(channel.submit([message(1)]))
-        second = list(channel.submit([message(2)]))
+        first = send_all(channel, [message(1)])
+        second = send_all(channel, [message(2)])
     assert [verdict.outcome for verdict in first + second] == [Outcome.ACCEPTED] * 2
     assert server.connections == 2
 
@@ -335,14 +336,14 @@ def test_a_goodbye_on_the_heels_of_an_answer_costs_no_mail() -> None:
 
 def test_a_channel_tries_again_after_a_stop() -> None:
     with FaultServer({"BANNER": ["421 too many"]}) as server, SmtpBackend(relay(server)).open() as channel:
-        assert next(channel.submit([message(1)])).outcome is Outcome.STOP
-        assert next(channel.submit([message(1)])).outcome is Outcome.ACCEPTED
+        assert send_all(channel, [message(1)])[0].outcome is Outcome.STOP
+        assert send_all(channel, [message(1)])[0].outcome is Outcome.ACCEPTED
 
 
 def test_an_error_of_the_caller_closes_without_a_word_that_could_end_a_message() -> None:
     def fail_midway(backend: SmtpBackend) -> None:
         with backend.open() as channel:
-            list(channel.submit([message(1)]))
+            send_all(channel, [message(1)])
             raise KeyError
 
     with FaultServer() as server, pytest.raises(KeyError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import email.policy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 from email.parser import BytesParser
 from typing import TextIO
 
-from newsletter.mail.in_turn import in_turn
+from newsletter.mail.in_turn import InTurn
 from newsletter.mail.port import Message, Outcome, Verdict
 
 _SHOWN = ("From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe")
@@ -25,11 +25,11 @@ class ConsoleBackend:
         self._stream = stream
 
     @contextmanager
-    def open(self) -> Iterator[ConsoleBackend]:
-        yield self
+    def open(self) -> Iterator[InTurn]:
+        yield InTurn(self._write)
 
-    def submit(self, messages: Sequence[Message]) -> Iterator[Verdict]:
-        return in_turn(messages, self._write)
+    def check(self) -> None:
+        """A stream that is gone shows when it is written to."""
 
     def describe(self) -> str:
         return "the console: mail is shown and goes nowhere"
@@ -46,7 +46,7 @@ class ConsoleBackend:
 def readable(message: Message) -> str:
     """Return a mail as a person would read it: envelope, decoded headers, text part."""
     parsed = _parser.parsebytes(message.data)
-    lines = [f"── {message.sender or '<>'} → {message.recipient} ({len(message.data)} octets)"]
+    lines = [f"── {message.sender or '<>'} → {message.recipient} ({message.size} octets)"]
     lines += [f"{name}: {parsed[name]}" for name in _SHOWN if parsed[name]]
     return "\n".join([*lines, "", _text(parsed).replace("\r\n", "\n").rstrip("\n"), "", ""])
 

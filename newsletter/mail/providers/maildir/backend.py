@@ -7,13 +7,14 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from newsletter.mail.in_turn import in_turn
+from newsletter.base.folders import require_writable
+from newsletter.mail.in_turn import InTurn
 from newsletter.mail.port import Message, Outcome, Verdict
 
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(.*?)\s*$", re.IGNORECASE | re.MULTILINE)
@@ -31,11 +32,12 @@ class MaildirBackend:
         return "maildir"
 
     @contextmanager
-    def open(self) -> Iterator[MaildirBackend]:
-        yield self
+    def open(self) -> Iterator[InTurn]:
+        yield InTurn(self._deliver)
 
-    def submit(self, messages: Sequence[Message]) -> Iterator[Verdict]:
-        return in_turn(messages, self._deliver)
+    def check(self) -> None:
+        """Make sure that the folder can be written, or be made where it is missing."""
+        require_writable(self.folder)
 
     def describe(self) -> str:
         return f"the maildir {self.folder}"

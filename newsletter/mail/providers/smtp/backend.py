@@ -6,11 +6,15 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from newsletter.mail.in_turn import in_turn
-from newsletter.mail.port import Message, Outcome, Verdict
+from newsletter.base.errors import ConfigError, Unavailable
+from newsletter.mail.in_turn import InTurn
+from newsletter.mail.port import STOPS_EVERY_CHANNEL, Message, Outcome, Verdict
 from newsletter.mail.providers.smtp.dialogue import Decided, Dialogue, Relay
+from newsletter.mail.providers.smtp.wire import Limits
+
+CHECKING = Limits(connect=10, command=20, dot=20, deadline=30)  # a person waits for the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +41,37 @@ class SmtpBackend:
         finally:
             channel.drop()
 
+    def check(self) -> None:
+        """Connect, greet, log in and leave again."""
+        dialogue = Dialogue(replace(self.relay, limits=CHECKING), self.tls, self.stopwatch)
+        try:
+            dialogue.start()
+            dialogue.leave()
+        except Decided as decided:
+            family = ConfigError if decided.judgement.reason in STOPS_EVERY_CHANNEL else Unavailable
+            code = f"{decided.code} " if decided.code else ""
+            raise family(f"{self.describe()}: {decided.judgement.reason} ({code}{decided.text})") from None
+        finally:
+            dialogue.close()
+
     def describe(self) -> str:
         how = {"none": "in clear text", "starttls": "with STARTTLS", "tls": "with TLS"}[self.relay.security]
         logged_in = ", logged in" if self.relay.login else ""
         return f"SMTP to {self.relay.host}:{self.relay.port} {how}{logged_in}"
 
 
-class SmtpChannel:
+class SmtpChannel(InTurn):
     """One connection to the relay, made again when it breaks."""
 
     def __init__(self, begin: Callable[[], Dialogue]) -> None:
+        super().__init__(self._send_one)
         self._begin = begin
         self._dialogue: Dialogue | None = None
         self._is_idle = False
 
-    def submit(self, messages: Sequence[Message]) -> Iterator[Verdict]:
+    def submit(self, messages: Sequence[Message]) -> None:
         self._is_idle = True
-        return in_turn(messages, self._send)
+        super().submit(messages)
 
     def leave(self) -> None:
         """Close politely."""
@@ -67,7 +85,7 @@ class SmtpChannel:
             self._dialogue.close()
             self._dialogue = None
 
-    def _send(self, message: Message) -> Verdict:
+    def _send_one(self, message: Message) -> Verdict:
         try:
             reply = self._ready().carry(message)
         except Decided as decided:
