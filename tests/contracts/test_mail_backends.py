@@ -23,8 +23,7 @@ from newsletter.mail.providers.console.backend import ConsoleBackend
 from newsletter.mail.providers.maildir.backend import MaildirBackend
 from newsletter.mail.providers.memory.backend import MemoryBackend
 from newsletter.mail.providers.smtp.backend import SmtpBackend
-from newsletter.mail.providers.smtp.dialogue import Login, Relay
-from newsletter.mail.providers.smtp.wire import Limits
+from newsletter.mail.providers.smtp.relay import Limits, Login, Relay
 from smtp_faults import CERTIFICATE, closed_port
 
 QUICK = Limits(connect=5, command=5, dot=5, deadline=10)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from newsletter.base.errors import ConfigError
 from newsletter.mail.providers.maildir.backend import MaildirBackend
 from newsletter.mail.providers.smtp.backend import SmtpBackend
-from newsletter.mail.providers.smtp.dialogue import Login, Relay
-from newsletter.mail.providers.smtp.wire import Limits
+from newsletter.mail.providers.smtp.relay import Limits, Login, Relay
 from newsletter.mail.registry import backend_from_url
 
 HOME = Path("/home/of/it")

@@ -14,8 +14,8 @@ import pytest
 from newsletter.mail.in_turn import send_all
 from newsletter.mail.port import STOPS_EVERY_CHANNEL, Message, Outcome, Verdict
 from newsletter.mail.providers.smtp.backend import SmtpBackend
-from newsletter.mail.providers.smtp.dialogue import Login, Relay
-from newsletter.mail.providers.smtp.wire import Limits, Wire
+from newsletter.mail.providers.smtp.relay import Limits, Login, Relay
+from newsletter.mail.providers.smtp.wire import Wire
 from smtp_faults import CERTIFICATE, Act, Fault, FaultServer, closed_port
 
 Script = Mapping[str, Act | Sequence[Act]]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from newsletter.base.errors import ConfigError, Unavailable
 from newsletter.mail.in_turn import InTurn
 from newsletter.mail.port import STOPS_EVERY_CHANNEL, Message, Outcome, Verdict
-from newsletter.mail.providers.smtp.dialogue import Decided, Dialogue, Relay
-from newsletter.mail.providers.smtp.wire import Limits
+from newsletter.mail.providers.smtp.dialogue import Decided, Dialogue
+from newsletter.mail.providers.smtp.relay import Limits, Relay
 
 CHECKING = Limits(connect=10, command=20, dot=20, deadline=30)  # a person waits for the answer
 

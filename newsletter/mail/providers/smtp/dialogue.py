@@ -5,36 +5,15 @@ from __future__ import annotations
 import ssl
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from socket import gaierror
-from typing import Literal
 
 from newsletter.mail.port import Message, Outcome
+from newsletter.mail.providers.smtp.relay import Login, Relay
 from newsletter.mail.providers.smtp.replies import GARBAGE, Judgement, Phase, Reply, judge, judge_break, one_line
-from newsletter.mail.providers.smtp.wire import Broken, Limits, Wire
+from newsletter.mail.providers.smtp.wire import Broken, Wire
 
 DOT = b".\r\n"
 FAREWELL = 5.0  # seconds to wait for the answer to QUIT
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Whom we say to be."""
-
-    user: str
-    password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """The server that mail goes to, how it is reached, and how long we wait for it."""
-
-    host: str
-    port: int
-    security: Literal["none", "starttls", "tls"] = "none"
-    login: Login | None = None
-    helo: str | None = None  # None: this machine's name
-    limits: Limits = field(default_factory=Limits)
 
 
 class Decided(Exception):

@@ -7,7 +7,6 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from newsletter.mail.providers.smtp.replies import GARBAGE, Break
@@ -18,20 +17,6 @@ if TYPE_CHECKING:
 LONGEST_REPLY = 65_536  # octets; more is no reply
 CHUNK = 4096
 _REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds to wait: for a connection, for each sign of life, for the answer to the dot, and in all.
-
-    `deadline` bounds the setting up of a connection, and a message up to its dot; the answer to the dot always has the
-    whole of `dot` (RFC 5321 section 4.5.3.2).
-    """
-
-    connect: float = 30
-    command: float = 300
-    dot: float = 600
-    deadline: float = 900
 
 
 class Broken(smtplib.SMTPServerDisconnected):
