@@ -27,6 +27,7 @@ check: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python benchmarks/splice.py
 	$(BIN)/python benchmarks/planning.py
+	$(BIN)/python benchmarks/send.py $(ARGS)
 
 screenshots: .venv/.dev system
 	$(BIN)/python scripts/screenshot_mails.py screenshots

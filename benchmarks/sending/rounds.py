@@ -1,0 +1,64 @@
+"""Several senders in turns, on the same machine at the same moment, and the medians of what they cost."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from statistics import median
+from typing import Protocol
+
+from benchmarks.sending.measure import Cost
+
+
+class Contender(Protocol):
+    """Somebody who sends to a port."""
+
+    @property
+    def name(self) -> str: ...
+
+    def send(self, port: int) -> Cost: ...
+
+
+class Results:
+    """What each contender cost in each round, by its name."""
+
+    def __init__(self, costs: dict[str, list[Cost]]) -> None:
+        self.costs = costs
+
+    def rate(self, name: str) -> float:
+        return median(cost.rate for cost in self.costs[name])
+
+    def cpu_per_thousand(self, name: str) -> float:
+        return median(cost.cpu_per_thousand for cost in self.costs[name])
+
+    def peak_mb(self, name: str) -> float:
+        return median(cost.peak_mb for cost in self.costs[name])
+
+    def grown_mb(self, name: str) -> float:
+        return median(cost.grown_mb for cost in self.costs[name])
+
+    def ratio(self, name: str, other: str) -> float:
+        """Return how many times as fast one is as the other: the median of the rounds' own ratios.
+
+        Both sides of a ratio come from the same moment, so that a neighbour's load weighs on both.
+        """
+        pairs = zip(self.costs[name], self.costs[other], strict=True)
+        return median(one.rate / another.rate for one, another in pairs)
+
+
+def compare(
+    contenders: Sequence[Contender], server: Callable[[], AbstractContextManager[int]], *, runs: int
+) -> Results:
+    """Let each contender send once per round, each to a server of its own."""
+    costs: dict[str, list[Cost]] = {each.name: [] for each in contenders}
+    for number in range(runs):
+        # In turns from either end, so that nobody always runs into what another left behind.
+        for each in contenders if number % 2 == 0 else reversed(contenders):
+            gc.collect()
+            with server() as port:
+                cost = each.send(port)
+            costs[each.name].append(cost)
+            print(f"  round {number + 1}: {each.name}: {cost.rate:,.0f}/s", file=sys.stderr, flush=True)
+    return Results(costs)
