@@ -5,7 +5,7 @@ CORES = $(shell nproc 2>/dev/null || echo 2)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST = $(BIN)/python -m pytest -n $(CORES) --dist worksteal
 
-.PHONY: demo test check slow bench screenshots clean
+.PHONY: demo test check slow servers mail-servers bench screenshots clean
 
 demo: .venv/.run
 	$(BIN)/newsletter demo $(ARGS)
@@ -15,8 +15,16 @@ test: .venv/.dev system
 	TEST_DATABASE=postgresql $(PYTEST) -m "not slow" $(ARGS)
 
 slow: .venv/.dev system
-	TEST_DATABASE=sqlite $(PYTEST) -m slow $(ARGS)
-	TEST_DATABASE=postgresql $(PYTEST) -m slow $(ARGS)
+	TEST_DATABASE=sqlite $(PYTEST) -m slow --ignore tests/real_servers $(ARGS)
+	TEST_DATABASE=postgresql $(PYTEST) -m slow --ignore tests/real_servers $(ARGS)
+	$(MAKE) servers
+
+# Postfix, Exim and OpenSMTPD, unpacked and not installed; REAL_SERVERS=exim,aiosmtpd takes only these.
+servers: .venv/.dev mail-servers
+	$(BIN)/python -m pytest -m slow tests/real_servers $(ARGS)
+
+mail-servers:
+	sh scripts/mail_servers.sh
 
 check: .venv/.dev
 	$(BIN)/ruff check .

@@ -1,0 +1,203 @@
+"""What the real servers of these tests have in common: the tree each lives in, its doors, and what arrived there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from smtp_faults import CERTIFICATE
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TREES = REPOSITORY / ".venv" / "mail-servers"
+USER, PASSWORD = "editor", "s3cret-of-the-tests"
+DOMAIN = "readers.test"
+LARGEST = 1_000_000  # octets that each server takes
+STARTING = 20.0  # seconds that a server may need
+READER = 62_599  # the user who owns the arrived mails; no user of this machine
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A mail at the end of its way, with CRLF, and the trace headers that the server put in front."""
+
+    recipient: str
+    sender: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The ports of a server: neither TLS nor AUTH, both with STARTTLS, both with TLS from the start."""
+
+    plain: int
+    submission: int
+    implicit: int
+
+    @classmethod
+    def free(cls) -> Self:
+        """Find three ports that nobody listens on."""
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+        ports = [each.getsockname()[1] for each in sockets]
+        for each in sockets:
+            each.close()
+        return cls(*ports)
+
+
+class RealServer(Protocol):
+    """A server of somebody else's, running on loopback."""
+
+    name: str
+    auth: str  # how it keeps its passwords
+    doors: Doors
+
+    @property
+    def version(self) -> str: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def arrived(self) -> Sequence[Arrived]:
+        """Return what it has delivered up to now."""
+        ...
+
+    def log(self) -> str:
+        """Return what it said, for people."""
+        ...
+
+
+class Tree:
+    """A copy of an unpacked server that a process can be chrooted into; all it writes stays in there."""
+
+    def __init__(self, name: str) -> None:
+        script = REPOSITORY / "scripts" / "mail_servers.sh"
+        unpacked = subprocess.run(["sh", str(script), name], capture_output=True, text=True, check=False)
+        assert unpacked.returncode == 0, unpacked.stderr
+        assert os.geteuid() == 0, f"{name} gives its processes to several users: only root can run its tests"
+        self.root = TREES / "running" / f"{name}-{os.getpid()}"
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.copytree(TREES / name, self.root, symlinks=True, copy_function=os.link)
+        self._device("null", 1, 3)
+        self._device("urandom", 1, 9)
+        self._device("random", 1, 8)
+        self.folder("tmp", mode=0o1777)
+        self.write("etc/hosts", "127.0.0.1 localhost\n")
+        self.write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")
+        self.write("etc/tls.pem", CERTIFICATE.read_text(), mode=0o600)
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def users(self, names: Sequence[str], groups: Sequence[str] = ()) -> dict[str, int]:
+        """Let these users, and their groups, exist in here besides root and reader; returns their numbers."""
+        numbers = {"root": 0, "nobody": 65_534, "reader": READER}
+        numbers |= {name: READER - 50 + place for place, name in enumerate([*names, *groups])}
+        lines = [f"{name}:x:{numbers[name]}:{numbers[name]}::/:/bin/sh" for name in numbers if name not in groups]
+        self.write("etc/passwd", "\n".join([*lines, ""]))
+        self.write("etc/group", "".join(f"{name}:x:{number}:\n" for name, number in numbers.items()))
+        return numbers
+
+    def write(self, path: str, text: str, *, mode: int = 0o644, owner: int = 0) -> None:
+        """Write a file."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)  # it may be a link to the file of all copies
+        file.write_text(text, encoding="utf-8")
+        file.chmod(mode)
+        os.chown(file, owner, owner)
+
+    def folder(self, path: str, *, owner: int = 0, group: int | None = None, mode: int = 0o755) -> Path:
+        """Make a folder, and those above it."""
+        folder = self.root / path
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chown(folder, owner, owner if group is None else group)
+        folder.chmod(mode)
+        return folder
+
+    def run(self, *command: str, given: str = "") -> str:
+        """Run a program of the tree, and return what it printed."""
+        done = subprocess.run(
+            ["chroot", str(self.root), *command], input=given, capture_output=True, text=True, check=False, timeout=30
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def start(self, *command: str, doors: Doors) -> None:
+        """Run a program of the tree until `stop`; returns when it listens."""
+        with (self.root / "output").open("ab") as output:
+            process = subprocess.Popen(
+                ["chroot", str(self.root), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+            )
+        self._processes.append(process)
+        for port in (doors.plain, doors.submission, doors.implicit):
+            self._await_door(process, port)
+
+    def stop(self) -> None:
+        """End what was started, and clear away."""
+        for process in self._processes:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for each in _chrooted_in(self.root):
+                os.kill(each, signal.SIGKILL)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def said(self) -> str:
+        return (self.root / "output").read_text(encoding="utf-8", errors="replace")
+
+    def _await_door(self, process: subprocess.Popen[bytes], port: int) -> None:
+        until = time.monotonic() + STARTING
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                assert process.poll() is None, f"it ended at once: {self.said()}"
+                assert time.monotonic() < until, f"nobody listens on port {port}: {self.said()}"
+                time.sleep(0.05)
+            else:
+                return
+
+    def _device(self, name: str, major: int, minor: int) -> None:
+        self.folder("dev")
+        path = self.root / "dev" / name
+        os.mknod(path, 0o020666, os.makedev(major, minor))
+        path.chmod(0o666)
+
+
+def read_maildir(inbox: Path, recipient_header: bytes) -> Iterator[Arrived]:
+    """Read the mails of a maildir; the server wrote the recipient into a header, and the sender into Return-Path."""
+    for file in sorted((inbox / "new").iterdir()):
+        data = file.read_bytes().replace(b"\n", b"\r\n")
+        yield Arrived(_address(data, recipient_header), _address(data, b"Return-Path"), data)
+
+
+def _address(data: bytes, header: bytes) -> str:
+    start = data.index(b"\r\n" + header + b": ") if not data.startswith(header + b": ") else -2
+    line = data[start + 2 : data.index(b"\r\n", start + 2)]
+    return line.partition(b": ")[2].strip(b"<> ").decode()
+
+
+def _chrooted_in(root: Path) -> list[int]:
+    """Find the processes that live in this tree, children of children that their server left behind."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdecimal() and (folder / "root").readlink() == root:
+                found.append(int(folder.name))
+        except OSError:  # it ended meanwhile
+            continue
+    return found
