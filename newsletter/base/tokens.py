@@ -10,10 +10,10 @@ import base64
 import binascii
 import hmac
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 
 from itsdangerous import Signer
@@ -21,7 +21,12 @@ from itsdangerous import Signer
 from newsletter.base.errors import ExpiredToken, InvalidToken
 
 MAC_BYTES = 16
+NUMBER_BYTES = 6
 _ALPHABET = re.compile(r"[a-z2-7]+")
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567".ljust(256, b"?")
+_BLOCK = 64  # octets, of SHA-256
+_INNER_PAD = bytes(octet ^ 0x36 for octet in range(256))
+_OUTER_PAD = bytes(octet ^ 0x5C for octet in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +41,28 @@ class Tokens:
     """Makes and reads the tokens of one purpose; the first key signs, every key verifies."""
 
     def __init__(self, keys: Sequence[str], *, purpose: str, numbers: int, timed: bool = False) -> None:
-        self._signer = Signer(list(reversed(keys)), salt=f"newsletter.{purpose}", digest_method=sha256)
-        self._derived = [self._signer.derive_key(key) for key in reversed(self._signer.secret_keys)]
+        signer = Signer(list(reversed(keys)), salt=f"newsletter.{purpose}", digest_method=sha256)
+        self._macs = [_Mac(signer.derive_key(key)) for key in reversed(signer.secret_keys)]
         # Six bytes a number: 2.8e14 rows, and payload + MAC fill base32 groups of five bytes or come near.
         self._numbers = numbers
         self._timed = timed
-        self._payload_bytes = 6 * numbers + (5 if timed else 0)
-        self.width = len(self._encode(bytes(self._payload_bytes + MAC_BYTES)))
+        self._payload_bytes = NUMBER_BYTES * numbers + (5 if timed else 0)
+        self._filling = bytes(-(self._payload_bytes + MAC_BYTES) % 5)
+        self.width = -(-(self._payload_bytes + MAC_BYTES) * 8 // 5)
+        self.whole_width = (self._payload_bytes + MAC_BYTES + len(self._filling)) * 8 // 5
 
     def make(self, *numbers: int, at: datetime | None = None) -> str:
         """Sign these numbers, and the moment `at` (whole seconds) if the purpose is a timed one."""
-        payload = b"".join(struct.pack(">Q", number)[2:] for number in numbers)
+        return base32(self.signed(*numbers, at=at))[: self.width].decode("ascii")
+
+    def signed(self, *numbers: int, at: datetime | None = None) -> bytes:
+        """Return what a token's letters stand for, zeros behind it up to a whole group of five bytes."""
+        payload = b"".join([number.to_bytes(NUMBER_BYTES) for number in numbers])
         if at is not None:
-            payload += struct.pack(">Q", int(at.timestamp()))[3:]
+            payload += int(at.timestamp()).to_bytes(5)
         if len(payload) != self._payload_bytes:
             raise ValueError("a token of this purpose holds other things")
-        return self._encode(payload + self._mac(self._derived[0], payload))
+        return payload + self._macs[0].of(payload) + self._filling
 
     def read(self, token: str, *, now: datetime | None = None, max_age: timedelta | None = None) -> Read:
         """Verify a token and return what it holds.
@@ -61,7 +72,7 @@ class Tokens:
         """
         raw = self._decode(token)
         payload, mac = raw[: self._payload_bytes], raw[self._payload_bytes :]
-        if not any(hmac.compare_digest(mac, self._mac(key, payload)) for key in self._derived):
+        if not any(hmac.compare_digest(mac, each.of(payload)) for each in self._macs):
             raise InvalidToken("this link was not made here")
         numbers = tuple(int.from_bytes(payload[i * 6 : i * 6 + 6]) for i in range(self._numbers))
         if not self._timed:
@@ -70,13 +81,6 @@ class Tokens:
         if now is not None and max_age is not None and now - made_at > max_age:
             raise ExpiredToken("this link is too old")
         return Read(numbers, made_at)
-
-    def _mac(self, key: bytes, payload: bytes) -> bytes:
-        return self._signer.algorithm.get_signature(key, payload)[:MAC_BYTES]
-
-    @staticmethod
-    def _encode(raw: bytes) -> str:
-        return base64.b32encode(raw).decode("ascii").rstrip("=").lower()
 
     def _decode(self, token: str) -> bytes:
         folded = token.lower()
@@ -87,6 +91,46 @@ class Tokens:
         except binascii.Error:
             raise InvalidToken("this link was not made here") from None
         # The last letter holds unused bits: without this check several spellings would be one token.
-        if self._encode(raw) != folded:
+        if base32(raw + self._filling)[: self.width] != folded.encode():
             raise InvalidToken("this link was not made here")
         return raw
+
+
+class _Mac:
+    """Truncated HMAC-SHA256 with one key, whose two first blocks are hashed only once (RFC 2104 section 4)."""
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(_BLOCK, b"\0")  # a derived key is shorter than a block
+        self._inner = sha256(block.translate(_INNER_PAD))
+        self._outer = sha256(block.translate(_OUTER_PAD))
+
+    def of(self, payload: bytes) -> bytes:
+        inner = self._inner.copy()
+        inner.update(payload)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()[:MAC_BYTES]
+
+
+def base32(octets: bytes) -> bytes:
+    """Write groups of five octets in base32 (RFC 4648 section 6), in small letters.
+
+    One integer is spread from five bits a letter to eight, halves first: several tokens together cost little more
+    than one.
+    """
+    number = int.from_bytes(octets)
+    for low, high, shift in _spreading(len(octets) // 5 * 8):
+        number = number & low | (number & high) << shift
+    return number.to_bytes(len(octets) // 5 * 8).translate(_LETTERS)
+
+
+@cache
+def _spreading(letters: int) -> list[tuple[int, int, int]]:
+    """Return the steps that spread `letters` fields: masks of what stays and of what moves, and how far it moves."""
+    steps = []
+    half = 1 << (letters - 1).bit_length() >> 1
+    while half:
+        field = sum((1 << half * 5) - 1 << start * 8 for start in range(0, letters, half * 2))
+        steps.append((field, field << half * 5, half * 3))
+        half >>= 1
+    return steps

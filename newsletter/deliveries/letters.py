@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
+from newsletter.base.errors import InvalidInput
 from newsletter.base.languages import named
 from newsletter.base.links import Links
 from newsletter.deliveries.lanes import Claimed
-from newsletter.mail.headers import date_header, encode_list_id, encode_mailbox, encode_structured
+from newsletter.mail.envelope import LONGEST_ADDRESS, address_problem
+from newsletter.mail.headers import HeaderForm, encode_list_id, encode_mailbox, encode_structured, header_form
 from newsletter.mail.port import Message
-from newsletter.mail.template import Compiled
+from newsletter.mail.template import Compiled, marker
 from newsletter.newsletters.models import Newsletter
 
+_TO, _DATE = marker("To", 32), marker("Date", 32)
+# Most addresses by far, and nothing that address_problem would refuse or a reader of headers take for something else.
+_is_ordinary = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~.-]{1,64}@[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*").fullmatch
 _FEEDBACK_SENDER = slice(0, 15)
 _SHORTEST_FEEDBACK_SENDER = 5
 
@@ -73,36 +78,78 @@ def transactional_headers(head: Letterhead, *, subject: str, kind: str) -> Seque
     ]
 
 
-def list_unsubscribe(links: Links, head: Letterhead, token: str) -> bytes:
-    """Write the header of one reader's way out: exactly one https address, first, then a mailbox."""
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A compiled message, and the form of the headers that are each reader's own."""
+
+    message: Compiled
+    mail_domain: str
+    own: HeaderForm
+    own_blanks: tuple[str, ...]  # what the form takes behind recipient, Message-ID and date
+
+
+def digest_letter(head: Letterhead, links: Links, message: Compiled) -> Letter:
+    """Make an edition ready to be sent to readers: each gets a way out of his own in the headers (RFC 8058).
+
+    List-Unsubscribe holds exactly one https address, first, then a mailbox.
+    """
+    token = marker("unsubscribe", links.unsubscribe_width)
     mailbox = links.unsubscribe_mailbox(token, head.mail_domain)
-    return encode_structured("List-Unsubscribe", f"<{links.unsubscribe(token)}>, <mailto:{mailbox}>")
+    way_out = encode_structured("List-Unsubscribe", f"<{links.unsubscribe(token)}>, <mailto:{mailbox}>")
+    form = _own_headers(head, links, (way_out, token))
+    return Letter(message, head.mail_domain, form, ("unsubscribe",) * (form.places - 3))
+
+
+def request_letter(head: Letterhead, links: Links, message: Compiled) -> Letter:
+    """Make the answer to a person's request ready to be sent."""
+    return Letter(message, head.mail_domain, _own_headers(head, links), ())
 
 
 def message_to(
     row: Claimed,
     *,
+    letter: Letter,
     address: str,
     needs_smtputf8: bool,
-    compiled: Compiled,
-    blanks: dict[str, str],
-    head: Letterhead,
-    links: Links,
-    now: datetime,
-    more_headers: Sequence[bytes] = (),
+    bounce: bytes,
+    blanks: Mapping[str, bytes],
+    date: bytes,
 ) -> Message:
-    """Fill a compiled message for one delivery; its Message-ID and return path are the same at every try.
+    """Fill a letter for one delivery; its Message-ID and return path, made of `bounce`, are the same at every try.
+
+    `date` is the value of the Date header, the same for a whole window.
 
     :raises InvalidInput: if the address or a blank cannot be written
     """
-    own = links.bounce_mailbox(row.id, head.mail_domain)
+    if needs_smtputf8 or len(address) > LONGEST_ADDRESS or not _is_ordinary(address):
+        _check_address(address, needs_smtputf8=needs_smtputf8)
+    recipient = address.encode()
+    more = [blanks[name] for name in letter.own_blanks]
+    own = letter.own.filled((recipient, bounce, date, *more))
+    sender = f"b+{bounce.decode()}@{letter.mail_domain}"
+    parts = letter.message.fill(own, blanks)
+    return Message(row.id, sender, address, parts, needs_smtputf8, address.isascii())
+
+
+def _own_headers(head: Letterhead, links: Links, *more: tuple[bytes, str]) -> HeaderForm:
+    """Lay out a reader's own headers. A token is as wide as its marker: the lines are folded where they would be."""
+    bounce = marker("bounce", links.bounce_width)
     headers = [
-        b"To: " + address.encode() + b"\r\n" if needs_smtputf8 else encode_mailbox("To", "", address),
-        encode_structured("Message-ID", f"<{own.removeprefix('b+')}>"),
-        date_header(now),
-        *more_headers,
+        f"To: {_TO}\r\n".encode(),
+        encode_structured("Message-ID", f"<{bounce}@{head.mail_domain}>"),
+        f"Date: {_DATE}\r\n".encode(),
+        *(line for line, _ in more),
     ]
-    return Message(row.id, own, address, (compiled.fill(headers, blanks),), smtputf8=needs_smtputf8)
+    markers = [_TO, bounce, _DATE, *(token for _, token in more)]
+    return header_form(headers, [each.encode() for each in markers])
+
+
+def _check_address(address: str, *, needs_smtputf8: bool) -> None:
+    problem = address_problem(address, smtputf8=needs_smtputf8)
+    if problem is None and "=?" in address:
+        problem = "the address reads as an encoded word"
+    if problem:
+        raise InvalidInput(f"To: {problem}", code="address_invalid")
 
 
 def _machine_headers(head: Letterhead, feedback: str) -> list[bytes]:

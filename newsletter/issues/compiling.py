@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from newsletter.articles import queries as article_queries
@@ -12,10 +11,10 @@ from newsletter.base.clock import zone
 from newsletter.base.languages import LANGUAGES, direction_of, named
 from newsletter.base.links import Links
 from newsletter.db.database import Work
-from newsletter.deliveries.letters import Letterhead, digest_headers, letterhead
+from newsletter.deliveries.letters import Letter, digest_headers, digest_letter, letterhead
 from newsletter.issues.models import Edition, EditionArticle
 from newsletter.mail.rendering import MailTemplates, Rendered
-from newsletter.mail.template import Compiled, compile_message, marker
+from newsletter.mail.template import compile_message, marker
 from newsletter.newsletters.models import Newsletter
 from newsletter.newsletters.queries import topics
 from newsletter.subscriptions.lane import newsletter_context
@@ -24,22 +23,14 @@ SHOWN_ARTICLES = 12
 LARGEST_HTML = 90_000  # octets; Gmail clips near 102 kB
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledEdition:
-    """An edition's bytes, and the letterhead for each reader's own headers."""
-
-    head: Letterhead
-    message: Compiled
-
-
-def compile_edition(work: Work, edition: Edition, *, links: Links, templates: MailTemplates) -> CompiledEdition:
+def compile_edition(work: Work, edition: Edition, *, links: Links, templates: MailTemplates) -> Letter:
     """Compile an edition; it is shortened until it fits, never refused for its length."""
     issue = edition.issue
     head = letterhead(issue.newsletter, edition.language)
     widths = {"unsubscribe": links.unsubscribe_width, "manage": links.manage_width}
     rendered = render_edition(work, edition, links=links, templates=templates)
     headers = digest_headers(head, links, subject=rendered.subject, issue_id=issue.id)
-    return CompiledEdition(head, compile_message(headers, rendered.text, rendered.html, widths))
+    return digest_letter(head, links, compile_message(headers, rendered.text, rendered.html, widths))
 
 
 def render_edition(work: Work, edition: Edition, *, links: Links, templates: MailTemplates) -> Rendered:

@@ -8,10 +8,11 @@ from newsletter.base.errors import NewsletterError
 from newsletter.base.links import Links
 from newsletter.db.database import Work
 from newsletter.deliveries.lanes import Claimed, Settled, Uncomposable
-from newsletter.deliveries.letters import list_unsubscribe, message_to
+from newsletter.deliveries.letters import Letter, message_to
 from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES
 from newsletter.issues import actions, queries
-from newsletter.issues.compiling import CompiledEdition, compile_edition
+from newsletter.issues.compiling import compile_edition
+from newsletter.mail.headers import encode_date
 from newsletter.mail.port import Message
 from newsletter.mail.rendering import MailTemplates
 from newsletter.subscribers.models import Purpose
@@ -26,7 +27,7 @@ class DigestLane:
     def __init__(self, *, links: Links, templates: MailTemplates) -> None:
         self._links = links
         self._templates = templates
-        self._compiled: dict[int, CompiledEdition] = {}
+        self._letters: dict[int, Letter] = {}
 
     def refused(self, work: Work, rows: Sequence[Claimed]) -> Mapping[int, str]:
         """Refuse readers who left since the planning, and addresses that were closed."""
@@ -38,7 +39,8 @@ class DigestLane:
     def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
         """Compose the mail of each row."""
         addresses = queries.addresses(work, {row.subscriber_id for row in rows})
-        return [self._message(work, row, addresses.get(row.subscriber_id)) for row in rows]
+        date = encode_date(work.now)
+        return [self._message(work, row, addresses.get(row.subscriber_id), date) for row in rows]
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:
         """Move the watermark of whoever was, or may have been, given the issue; mend what waits to go again."""
@@ -46,33 +48,30 @@ class DigestLane:
         waiting = {result.row.content_id for result in results if result.state in OPEN_STATES}
         actions.mend(work, edition_ids=[number for number in waiting if number is not None])
 
-    def _message(self, work: Work, row: Claimed, address: tuple[str, bool] | None) -> Message | Uncomposable:
+    def _message(
+        self, work: Work, row: Claimed, address: tuple[str, bool] | None, date: bytes
+    ) -> Message | Uncomposable:
         if address is None or row.content_id is None or row.subscription_id is None:
             return Uncomposable(row.id, "reader_erased")
         try:
-            edition = self._edition(work, row.content_id)
-            token = self._links.unsubscribe_token(row.subscription_id, row.batch_id)
+            letter = self._letters.get(row.content_id) or self._compile(work, row.content_id)
+            unsubscribe, manage, bounce = self._links.digest_tokens(row.id, row.subscription_id, row.batch_id)
             return message_to(
                 row,
+                letter=letter,
                 address=address[0],
                 needs_smtputf8=address[1],
-                compiled=edition.message,
-                blanks={
-                    "unsubscribe": token,
-                    "manage": self._links.manage_token(row.subscription_id, row.batch_id),
-                },
-                head=edition.head,
-                links=self._links,
-                now=work.now,
-                more_headers=[list_unsubscribe(self._links, edition.head, token)],
+                bounce=bounce,
+                blanks={"unsubscribe": unsubscribe, "manage": manage},
+                date=date,
             )
         except NewsletterError as error:
             return Uncomposable(row.id, f"cannot_compose: {error.code}"[:60])
 
-    def _edition(self, work: Work, edition_id: int) -> CompiledEdition:
-        if edition_id not in self._compiled:
-            if len(self._compiled) >= _KEPT:
-                self._compiled.pop(next(iter(self._compiled)))
-            edition = queries.edition(work, edition_id)
-            self._compiled[edition_id] = compile_edition(work, edition, links=self._links, templates=self._templates)
-        return self._compiled[edition_id]
+    def _compile(self, work: Work, edition_id: int) -> Letter:
+        if len(self._letters) >= _KEPT:
+            self._letters.pop(next(iter(self._letters)))
+        edition = queries.edition(work, edition_id)
+        letter = compile_edition(work, edition, links=self._links, templates=self._templates)
+        self._letters[edition_id] = letter
+        return letter

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from newsletter.base.errors import InvalidInput
@@ -85,23 +86,59 @@ def date_header(moment: datetime) -> bytes:
 
     :raises InvalidInput: if the moment has no time zone
     """
+    return b"Date: " + encode_date(moment) + b"\r\n"
+
+
+def encode_date(moment: datetime) -> bytes:
+    """Write a moment as the Date header's value.
+
+    :raises InvalidInput: if the moment has no time zone
+    """
     if moment.tzinfo is None:
         raise InvalidInput("Date: the moment has no time zone")
     at = moment.astimezone(UTC)
     day = f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04}"
-    return f"Date: {day} {at.hour:02}:{at.minute:02}:{at.second:02} +0000\r\n".encode()
+    return f"{day} {at.hour:02}:{at.minute:02}:{at.second:02} +0000".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderForm:
+    """Complete header lines, looked at once, with places for words that differ from mail to mail.
+
+    `filled` is cheap because it looks at nothing: a word without blanks and line ends leaves the lines what they are.
+    """
+
+    lines: bytes
+    places: int
+
+    def filled(self, words: tuple[bytes, ...]) -> bytes:
+        """Return the lines with these words, as many as there are places, in their order."""
+        return self.lines % words
+
+
+def header_form(headers: Sequence[bytes], markers: Collection[bytes]) -> HeaderForm:
+    """Make a form of complete header lines in which these markers, one at least, stand where the words shall.
+
+    :raises InvalidInput: if one of them is not one complete header line
+    """
+    for line in headers:
+        check_header(line)
+    pieces = re.split(b"|".join(map(re.escape, markers)), b"".join(headers))
+    return HeaderForm(b"%b".join(piece.replace(b"%", b"%%") for piece in pieces), len(pieces) - 1)
 
 
 def check_header(line: bytes) -> None:
     """Make sure that these bytes are one complete header: its lines end in CRLF, and all but the first are indented.
 
-    :raises InvalidInput: if they are not
+    :raises InvalidInput: if they are not, or hold a NUL or an octet above 127, or are too long
     """
     ends = line.count(b"\r\n")
     folds = line.count(b"\r\n ")
     is_one = line.endswith(b"\r\n") and ends == folds + 1 == line.count(b"\n") == line.count(b"\r")
-    if not is_one or b":" not in line or line[:1] in b" :":
+    if not is_one or b":" not in line or not line[:1].isalpha() or not line.isascii() or b"\0" in line:
         raise InvalidInput("not one complete header line")
+    if max(map(len, line.split(b"\r\n"))) > LONGEST_LINE:
+        raise InvalidInput("a header line is too long")
 
 
 def _start(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Messages compiled once and filled for each reader: only the base64 lines that a blank touches are written again."""
+"""Messages compiled once and filled for each reader: only the base64 that a blank touches is written again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from newsletter.mail.headers import check_header, encode_header
 
 OCTETS_PER_LINE = 57  # become the 76 characters of a base64 line (RFC 2045 section 6.8)
 NARROWEST_BLANK = 16  # characters; a shorter marker could stand in a text by chance
+_LETTERS_PER_LINE = OCTETS_PER_LINE // 3 * 4 + len("\r\n")
 _DIGITS = "abcdefghijklmnopqrstuvwxyz0123456789"
-_URL_SAFE = re.compile(r"[A-Za-z0-9._~-]*")
+_URL_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
 
 
 def marker(name: str, width: int) -> str:
@@ -33,52 +34,84 @@ def marker(name: str, width: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Whole base64 lines of a part that hold blanks: fixed octets, and the names of the blanks between them."""
+    """Octets in groups of three that hold blanks: what is fixed in front and behind each, and the lines they fill.
 
-    fixed: tuple[bytes, ...]
-    names: tuple[str, ...]
+    Three octets are four characters of base64 (RFC 2045 section 6.8), so nothing around a run changes with it.
+    """
+
+    first: bytes
+    blanks: tuple[tuple[str, bytes], ...]
+    lines: tuple[tuple[int, int | None], ...]  # where they start and end in its base64; none if no line ends in it
 
     def filled(self, values: Mapping[str, bytes]) -> bytes:
-        octets = self.fixed[0]
-        for name, after in zip(self.names, self.fixed[1:], strict=True):
+        octets = self.first
+        for name, after in self.blanks:
             octets += values[name] + after
-        return _base64_lines(octets)
+        encoded = b2a_base64(octets, newline=False)
+        return b"\r\n".join([encoded[start:end] for start, end in self.lines]) if self.lines else encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a part in whole lines of base64; safe to share between messages and threads.
+
+    `octets` is its length before the encoding, and only the last block of a part may leave a line unfilled.
+    """
+
+    octets: int
+    digest: bytes
+    names: frozenset[str]
+    pieces: tuple[bytes | _Run, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A message but for what differs from reader to reader; safe to share between threads.
 
-    `size` is its length in octets without the headers that `fill` is given: every filled message has it.
+    `size` is its length in octets without the headers that `fill` is given: every filled message has it. All of it is
+    ASCII without NUL, in lines that end in CRLF and do not begin with a dot.
     """
 
     size: int
-    _widths: Mapping[str, int]
-    _pieces: tuple[bytes | _Run, ...]
+    _widths: tuple[tuple[str, int], ...]
+    _parts: tuple[bytes, ...]
+    _runs: tuple[tuple[_Run, tuple[int, ...]], ...]  # and the places of each among the parts, headers included
 
-    def fill(self, headers: Sequence[bytes], blanks: Mapping[str, str]) -> bytes:
-        """Return the message for one reader: these complete header lines in front, each blank replaced by its value.
+    def fill(self, headers: bytes, blanks: Mapping[str, bytes]) -> tuple[bytes, ...]:
+        """Return the message for one reader in parts: complete header lines in front, each blank replaced by its value.
+
+        Nobody looks at the headers again. The parts between the blanks are the same objects in every message.
 
         :raises InvalidInput: if a blank is missing or unknown, has another width, or is not made of A-Z a-z 0-9 . _ ~ -
         """
-        for header in headers:
-            check_header(header)
-        if blanks.keys() != self._widths.keys():
-            raise InvalidInput(f"the blanks of this message are: {', '.join(sorted(self._widths)) or 'none'}")
-        values = {name: self._checked(name, value) for name, value in blanks.items()}
-        filled = (piece.filled(values) if isinstance(piece, _Run) else piece for piece in self._pieces)
-        return b"".join(chain(headers, filled))
+        if len(blanks) != len(self._widths):
+            raise self._refusal(blanks)
+        for name, width in self._widths:
+            value = blanks.get(name)
+            if value is None or len(value) != width or value.translate(None, _URL_SAFE):
+                raise self._refusal(blanks)
+        parts = [headers, *self._parts]
+        for run, places in self._runs:
+            encoded = run.filled(blanks)
+            for place in places:
+                parts[place] = encoded
+        return tuple(parts)
 
-    def _checked(self, name: str, value: str) -> bytes:
-        if len(value) != self._widths[name]:
-            raise InvalidInput(f"the blank “{name}” takes {self._widths[name]} characters, not {len(value)}")
-        if not _URL_SAFE.fullmatch(value):
-            raise InvalidInput(f"the blank “{name}” takes only characters that are safe in a URL")
-        return value.encode("ascii")
+    def _refusal(self, blanks: Mapping[str, bytes]) -> InvalidInput:
+        widths = dict(self._widths)
+        if blanks.keys() != widths.keys():
+            return InvalidInput(f"the blanks of this message are: {', '.join(sorted(widths)) or 'none'}")
+        for name, width in self._widths:
+            if len(blanks[name]) != width:
+                return InvalidInput(f"the blank “{name}” takes {width} characters, not {len(blanks[name])}")
+        return InvalidInput("a blank takes only characters that are safe in a URL")
 
 
 def compile_message(
-    headers: Sequence[tuple[str, str] | bytes], text: str, html: str, blanks: Mapping[str, int]
+    headers: Sequence[tuple[str, str] | bytes],
+    text: str | Sequence[Block],
+    html: str | Sequence[Block],
+    blanks: Mapping[str, int],
 ) -> Compiled:
     """Compile a message of a text and an HTML part whose blanks, given with their widths, stand in it as their markers.
 
@@ -86,19 +119,64 @@ def compile_message(
 
     :raises InvalidInput: if a blank stands in neither part, a part is not Unicode text, or a header cannot be written
     """
-    markers = {marker(name, width).encode(): name for name, width in blanks.items()}
-    parts = [("text/plain", _octets(text)), ("text/html", _octets(html))]
-    lost = [name for found, name in markers.items() if not any(found in octets for _, octets in parts)]
+    parts = [("text/plain", _blocks(text, blanks)), ("text/html", _blocks(html, blanks))]
+    lost = blanks.keys() - {name for _, blocks in parts for block in blocks for name in block.names}
     if lost:
         raise InvalidInput(f"a blank has no place in the message: {', '.join(sorted(lost))}")
-    boundary = _boundary(parts)
+    boundary = _boundary([blocks for _, blocks in parts])
     pieces: list[bytes | _Run] = [_shared_headers(headers, boundary)]
-    for content_type, octets in parts:
+    for content_type, blocks in parts:
         pieces.append(_part_headers(content_type, boundary))
-        pieces.extend(_part_pieces(octets, markers))
+        pieces.extend(piece for block in blocks for piece in block.pieces)
     pieces.append(b"--" + boundary + b"--\r\n")
-    size = sum(len(piece) if isinstance(piece, bytes) else _encoded_size(piece, blanks) for piece in pieces)
-    return Compiled(size, dict(blanks), tuple(_joined(pieces)))
+    return _compiled(pieces, blanks)
+
+
+def compile_block(body: str, blanks: Mapping[str, int]) -> Block:
+    """Compile a piece of a part once for many messages; `blanks` are those of the messages, it may hold any of them.
+
+    :raises InvalidInput: if it is not Unicode text
+    """
+    markers = {marker(name, width).encode(): name for name, width in blanks.items()}
+    octets = _octets(body)
+    encoded = _base64_lines(octets)
+    pieces: list[bytes | _Run] = []
+    names: set[str] = set()
+    done = 0
+    for start, end, places in _runs(octets, markers):
+        pieces += [encoded[done : _letter(start)], _run(octets, start, end, places, markers)]
+        names |= {markers[place[0]] for place in places}
+        done = len(encoded) - 2 if end == len(octets) else _letter(end - 3) + 4
+    pieces.append(encoded[done:])
+    return Block(len(octets), sha256(octets).digest(), frozenset(names), tuple(pieces))
+
+
+def _blocks(part: str | Sequence[Block], blanks: Mapping[str, int]) -> Sequence[Block]:
+    if isinstance(part, str):
+        return [compile_block(part, blanks)]
+    if any(block.octets % OCTETS_PER_LINE for block in part[:-1]):
+        raise InvalidInput("a block that others follow does not fill its last line")
+    return part
+
+
+def _compiled(pieces: Sequence[bytes | _Run], blanks: Mapping[str, int]) -> Compiled:
+    """Join neighbours that are fixed; runs that are the same are filled once."""
+    parts: list[bytes] = []
+    fixed: list[bytes] = []
+    runs: dict[_Run, list[int]] = {}
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            fixed.append(piece)
+        else:
+            parts += [b"".join(fixed), b""]
+            fixed = []
+            runs.setdefault(piece, []).append(len(parts))  # the headers come first
+    parts.append(b"".join(fixed))
+    widest = {name: b"a" * width for name, width in blanks.items()}
+    size = sum(map(len, parts)) + sum(len(run.filled(widest)) * len(places) for run, places in runs.items())
+    return Compiled(
+        size, tuple(blanks.items()), tuple(parts), tuple((run, tuple(places)) for run, places in runs.items())
+    )
 
 
 def _octets(body: str) -> bytes:
@@ -110,10 +188,10 @@ def _octets(body: str) -> bytes:
     return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
 
 
-def _boundary(parts: Sequence[tuple[str, bytes]]) -> bytes:
+def _boundary(parts: Sequence[Sequence[Block]]) -> bytes:
     """Return a line that no part holds: base64 has no underscore (RFC 2045 section 6.7)."""
-    digest = sha256(b"".join(sha256(octets).digest() for _, octets in parts)).hexdigest()
-    return f"=_{digest[:32]}".encode()
+    digest = sha256(b"".join(sha256(b"".join(block.digest for block in blocks)).digest() for blocks in parts))
+    return f"=_{digest.hexdigest()[:32]}".encode()
 
 
 def _shared_headers(headers: Sequence[tuple[str, str] | bytes], boundary: bytes) -> bytes:
@@ -129,21 +207,8 @@ def _part_headers(content_type: str, boundary: bytes) -> bytes:
     return b"--" + boundary + b'\r\nContent-Type: %s; charset="utf-8"\r\n' % content_type.encode() + encoding
 
 
-def _part_pieces(octets: bytes, markers: Mapping[bytes, str]) -> Iterator[bytes | _Run]:
-    """Cut a part at whole base64 lines into what is shared and what holds blanks."""
-    done = 0
-    for start, end, places in _runs(octets, markers):
-        yield _base64_lines(octets[done:start])
-        ends = [start, *(place.end() for place in places)]
-        starts = [*(place.start() for place in places), end]
-        fixed = tuple(octets[after:before] for after, before in zip(ends, starts, strict=True))
-        yield _Run(fixed, tuple(markers[place[0]] for place in places))
-        done = end
-    yield _base64_lines(octets[done:])
-
-
 def _runs(octets: bytes, markers: Mapping[bytes, str]) -> Iterator[tuple[int, int, list[re.Match[bytes]]]]:
-    """Find the blanks; those that share a base64 line are one run."""
+    """Find the blanks in whole groups of three octets; those that touch are one run."""
     if not markers:
         return
     start = end = 0
@@ -153,34 +218,33 @@ def _runs(octets: bytes, markers: Mapping[bytes, str]) -> Iterator[tuple[int, in
             yield start, end, places
             places = []
         if not places:
-            start = place.start() // OCTETS_PER_LINE * OCTETS_PER_LINE
-        end = min(-(-place.end() // OCTETS_PER_LINE) * OCTETS_PER_LINE, len(octets))
+            start = place.start() // 3 * 3
+        end = min(-(-place.end() // 3) * 3, len(octets))
         places.append(place)
     if places:
         yield start, end, places
 
 
+def _run(octets: bytes, start: int, end: int, places: Sequence[re.Match[bytes]], markers: Mapping[bytes, str]) -> _Run:
+    starts = [*(place.start() for place in places[1:]), end]
+    blanks = tuple(
+        (markers[place[0]], octets[place.end() : after]) for place, after in zip(places, starts, strict=True)
+    )
+    first_line_end = (start // OCTETS_PER_LINE + 1) * OCTETS_PER_LINE
+    cuts = [(line_end - start) // 3 * 4 for line_end in range(first_line_end, end, OCTETS_PER_LINE)]
+    lines = tuple(zip([0, *cuts], [*cuts, None], strict=True)) if cuts else ()
+    return _Run(octets[start : places[0].start()], blanks, lines)
+
+
+def _letter(octet: int) -> int:
+    """Return where the base64 of an octet begins, line ends counted; the octet is the first of its group."""
+    line, place = divmod(octet, OCTETS_PER_LINE)
+    return line * _LETTERS_PER_LINE + place // 3 * 4
+
+
 def _base64_lines(octets: bytes) -> bytes:
-    """Write whole lines of base64; `octets` starts at a line of its part."""
+    """Write whole lines of base64."""
     starts = range(0, len(octets), OCTETS_PER_LINE)
     lines = [b2a_base64(octets[start : start + OCTETS_PER_LINE], newline=False) for start in starts]
     lines.append(b"")
     return b"\r\n".join(lines)
-
-
-def _joined(pieces: Sequence[bytes | _Run]) -> Iterator[bytes | _Run]:
-    """Join neighbours that are fixed."""
-    fixed: list[bytes] = []
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            fixed.append(piece)
-        else:
-            yield b"".join(fixed)
-            fixed = []
-            yield piece
-    yield b"".join(fixed)
-
-
-def _encoded_size(run: _Run, blanks: Mapping[str, int]) -> int:
-    octets = sum(map(len, run.fixed)) + sum(blanks[name] for name in run.names)
-    return len(_base64_lines(bytes(octets)))

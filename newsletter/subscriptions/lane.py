@@ -10,10 +10,11 @@ from newsletter.base.languages import named
 from newsletter.base.links import CONFIRM_FOR, PREFERENCES_FOR, Links
 from newsletter.db.database import Work
 from newsletter.deliveries.lanes import Claimed, Settled, Uncomposable
-from newsletter.deliveries.letters import Letterhead, letterhead, message_to, transactional_headers
+from newsletter.deliveries.letters import Letter, letterhead, message_to, request_letter, transactional_headers
+from newsletter.mail.headers import encode_date
 from newsletter.mail.port import Message
 from newsletter.mail.rendering import MailTemplates
-from newsletter.mail.template import Compiled, compile_message, marker
+from newsletter.mail.template import compile_message, marker
 from newsletter.newsletters.models import Newsletter
 from newsletter.subscribers.models import Purpose
 from newsletter.subscribers.queries import closed_among
@@ -39,7 +40,7 @@ class RequestLane:
     def __init__(self, *, links: Links, templates: MailTemplates) -> None:
         self._links = links
         self._templates = templates
-        self._compiled: dict[_Key, tuple[Letterhead, Compiled]] = {}
+        self._letters: dict[_Key, Letter] = {}
 
     def refused(self, work: Work, rows: Sequence[Claimed]) -> Mapping[int, str]:
         """Refuse those whose address was closed since, and those who answered before the mail left."""
@@ -52,39 +53,38 @@ class RequestLane:
     def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
         """Compose the mail of each row."""
         requests = queries.requests(work, {row.occasion for row in rows})
-        return [self._message(work, row, requests.get(row.occasion)) for row in rows]
+        date = encode_date(work.now)
+        return [self._message(work, row, requests.get(row.occasion), date) for row in rows]
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:
         """Nothing follows: a request waits for the person."""
 
-    def _message(self, work: Work, row: Claimed, request: Request | None) -> Message | Uncomposable:
+    def _message(self, work: Work, row: Claimed, request: Request | None, date: bytes) -> Message | Uncomposable:
         if request is None or request.subscriber.address is None:
             return Uncomposable(row.id, "request_erased")
         try:
-            head, compiled = self._compile(work, request)
             return message_to(
                 row,
+                letter=self._letter(work, request),
                 address=request.subscriber.address,
                 needs_smtputf8=request.subscriber.needs_smtputf8,
-                compiled=compiled,
+                bounce=self._links.bounce_token(row.id).encode(),
                 blanks=self._blanks(work, request),
-                head=head,
-                links=self._links,
-                now=work.now,
+                date=date,
             )
         except NewsletterError as error:
             return Uncomposable(row.id, f"cannot_compose: {error.code}"[:60])
 
-    def _compile(self, work: Work, request: Request) -> tuple[Letterhead, Compiled]:
+    def _letter(self, work: Work, request: Request) -> Letter:
         names = self._names(work, request)
         key = _Key(request.kind, request.newsletter_id, request.language, names)
-        if key not in self._compiled:
-            if len(self._compiled) >= _KEPT:
-                self._compiled.clear()
-            self._compiled[key] = self._render(request, names)
-        return self._compiled[key]
+        if key not in self._letters:
+            if len(self._letters) >= _KEPT:
+                self._letters.clear()
+            self._letters[key] = self._render(request, names)
+        return self._letters[key]
 
-    def _render(self, request: Request, names: Sequence[str]) -> tuple[Letterhead, Compiled]:
+    def _render(self, request: Request, names: Sequence[str]) -> Letter:
         head = letterhead(request.newsletter, request.language)
         widths = self._widths(request)
         markers = {name: marker(name, width) for name, width in widths.items()}
@@ -107,20 +107,20 @@ class RequestLane:
             }
         rendered = self._templates.render(str(request.kind), language=request.language, context=context)
         headers = transactional_headers(head, subject=rendered.subject, kind=str(request.kind))
-        return head, compile_message(headers, rendered.text, rendered.html, widths)
+        return request_letter(head, self._links, compile_message(headers, rendered.text, rendered.html, widths))
 
     def _widths(self, request: Request) -> dict[str, int]:
         if request.kind is RequestKind.CONFIRMATION:
             return {"confirm": self._links.confirm_width, "never": self._links.never_width}
         return {"preferences": self._links.preferences_width}
 
-    def _blanks(self, work: Work, request: Request) -> dict[str, str]:
+    def _blanks(self, work: Work, request: Request) -> dict[str, bytes]:
         if request.kind is RequestKind.CONFIRMATION:
             return {
-                "confirm": self._links.confirm_token(request.id, at=work.now),
-                "never": self._links.never_token(request.id),
+                "confirm": self._links.confirm_token(request.id, at=work.now).encode(),
+                "never": self._links.never_token(request.id).encode(),
             }
-        return {"preferences": self._links.preferences_token(request.subscriber_id, at=work.now)}
+        return {"preferences": self._links.preferences_token(request.subscriber_id, at=work.now).encode()}
 
     def _names(self, work: Work, request: Request) -> tuple[str, ...]:
         """Return the newsletters that this mail speaks of: what is to be confirmed, or what is subscribed to."""

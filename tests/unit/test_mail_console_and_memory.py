@@ -14,7 +14,7 @@ from newsletter.mail.template import compile_message
 def message(text: str, key: int = 1, recipient: str = "reader@example.org") -> Message:
     shared = [encode_mailbox("From", "الوزارة", "lettre@example.ma"), encode_header("Subject", "À la une")]
     compiled = compile_message(shared, text, "<p>html</p>", {})
-    return Message(key, "bounce@example.ma", recipient, (compiled.fill([encode_mailbox("To", "", recipient)], {}),))
+    return Message(key, "bounce@example.ma", recipient, compiled.fill(encode_mailbox("To", "", recipient), {}))
 
 
 def shown(text: str, stream: io.TextIOWrapper | io.StringIO) -> str:
