@@ -1,0 +1,1 @@
+"""Mail through Brevo's API for single mails."""

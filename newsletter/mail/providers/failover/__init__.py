@@ -1,0 +1,1 @@
+"""Several ways to send mail, one taking over where another stops."""

@@ -1,0 +1,1 @@
+"""Mail through a provider's HTTP API: the part that all of them share."""

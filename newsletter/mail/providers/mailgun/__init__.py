@@ -1,0 +1,1 @@
+"""Mail through Mailgun's API, which takes whole messages."""

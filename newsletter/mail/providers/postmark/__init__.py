@@ -1,0 +1,1 @@
+"""Mail through Postmark's API, many mails in a request."""

@@ -1,0 +1,1 @@
+"""Several ways to send mail that share the readers between them."""
