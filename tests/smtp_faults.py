@@ -17,6 +17,7 @@ CERTIFICATE = Path(__file__).with_suffix(".pem")  # self-signed, for 127.0.0.1; 
 GOOD = {
     "BANNER": "220 ready",
     "EHLO": "250-hello\r\n250-SIZE 1000000\r\n250 8BITMIME",
+    "HELO": "250 hello",
     "STARTTLS": "220 go ahead",
     "AUTH": "235 welcome",
     "MAIL": "250 2.1.0 sender ok",

@@ -20,6 +20,7 @@ class Phase(Enum):
     TLS = auto()
     CHALLENGE = auto()
     AUTH = auto()
+    RSET = auto()
     MAIL = auto()
     RCPT = auto()
     DATA = auto()
@@ -33,6 +34,7 @@ class Break(Enum):
     LOST = auto()  # reset, or end of file
     SILENT = auto()  # nothing came, or nothing was taken, within the time-out
     TOO_SLOW = auto()  # bytes kept coming and the overall deadline passed
+    GARBLED = auto()  # replies came that nobody had asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,18 @@ class Judgement:
 
 
 _ENHANCED = re.compile(r"#?([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_BEFORE_DATA = {
+    Break.LOST: "connection_lost",
+    Break.SILENT: "timeout",
+    Break.TOO_SLOW: "too_slow",
+    Break.GARBLED: "garbage_reply",
+}
+_AFTER_DATA = {
+    Break.LOST: "connection_lost_after_data",
+    Break.SILENT: "timeout_after_data",
+    Break.TOO_SLOW: "timeout_after_data",
+    Break.GARBLED: "garbage_after_data",
+}
 _SETTING_UP = (Phase.BANNER, Phase.EHLO, Phase.TLS, Phase.CHALLENGE, Phase.AUTH)
 _GO_ON = {  # every other phase goes on after any 2xx
     Phase.BANNER: 220,
@@ -67,6 +81,7 @@ _GO_ON = {  # every other phase goes on after any 2xx
     Phase.CHALLENGE: 334,
     Phase.AUTH: 235,
     Phase.DATA: 354,
+    Phase.BODY: 0,  # while we write there is nothing to be said for it yet
 }
 _ABOUT_US = {500, 502, 503, 504, 521, 530, 534, 535, 538}
 _FAILED_BY_ENHANCED = {
@@ -103,16 +118,28 @@ _DEFERRED_BY_ENHANCED = {
 
 def one_line(text: str) -> str:
     """Return what a server said as one printable line of bounded length."""
-    words = " ".join(text[: 4 * LONGEST_TEXT].split())
-    return "".join(each if each.isprintable() else "\ufffd" for each in words)[:LONGEST_TEXT]
+    line = " ".join(text[: 4 * LONGEST_TEXT].split())[:LONGEST_TEXT]
+    return line if line.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in line)
+
+
+def is_good(phase: Phase, code: int) -> bool:
+    """Whether this is the reply that lets a mail go on, or takes it."""
+    expected = _GO_ON.get(phase)
+    return code == expected if expected is not None else 200 <= code < 300
 
 
 def judge(phase: Phase, reply: Reply) -> Judgement | None:
     """Return what a reply decides against the message; None if all is well so far, at the DOT: if it is accepted."""
-    if reply.code == _GO_ON[phase] if phase in _GO_ON else 200 <= reply.code < 300:
+    if is_good(phase, reply.code):
         return None
     if phase in _SETTING_UP:
         return Judgement(Outcome.STOP, _why_no_dialogue(phase, reply.code), reconnect=True)
+    return _judge_mail(phase, reply)
+
+
+def _judge_mail(phase: Phase, reply: Reply) -> Judgement:
+    if phase is Phase.RSET:  # who cannot start afresh has nothing to say about a mail
+        return Judgement(Outcome.DEFERRED, "server_closing", reconnect=True)
     if 400 <= reply.code < 500:
         return _judge_delay(phase, reply)
     if 500 <= reply.code < 600:
@@ -125,9 +152,8 @@ def judge(phase: Phase, reply: Reply) -> Judgement | None:
 def judge_break(phase: Phase, how: Break) -> Judgement:
     """Return what a dialogue decides that ended without a reply in this phase."""
     if phase is Phase.DOT:
-        reason = "connection_lost_after_data" if how is Break.LOST else "timeout_after_data"
-        return Judgement(Outcome.UNCERTAIN, reason, reconnect=True)
-    reason = {Break.LOST: "connection_lost", Break.SILENT: "timeout", Break.TOO_SLOW: "too_slow"}[how]
+        return Judgement(Outcome.UNCERTAIN, _AFTER_DATA[how], reconnect=True)
+    reason = _BEFORE_DATA[how]
     if phase is Phase.TLS:
         reason = "tls_refused"
     stops = phase in _SETTING_UP or how is Break.TOO_SLOW
@@ -145,10 +171,12 @@ def _why_no_dialogue(phase: Phase, code: int) -> str:
 
 
 def _judge_delay(phase: Phase, reply: Reply) -> Judgement:
+    enhanced = reply.enhanced
     if reply.code == 421:  # a refusal, not a doubt, even after the dot
-        return Judgement(Outcome.DEFERRED, "server_closing", reconnect=True)
+        is_throttled = enhanced is not None and enhanced.startswith("4.7.")
+        return Judgement(Outcome.DEFERRED, "throttled" if is_throttled else "server_closing", reconnect=True)
     by_code = "greylisted" if phase is Phase.RCPT and reply.code in {450, 451} else "server_busy"
-    return Judgement(Outcome.DEFERRED, _look_up(_DEFERRED_BY_ENHANCED, reply.enhanced) or by_code)
+    return Judgement(Outcome.DEFERRED, _look_up(_DEFERRED_BY_ENHANCED, enhanced) or by_code)
 
 
 def _judge_refusal(phase: Phase, reply: Reply) -> Judgement:

@@ -1,123 +1,205 @@
-"""smtplib's client, mended: every wait ends, every reply is checked, and how a connection broke is told."""
+"""The octets of one connection: what came, what has left, with TLS or without."""
 
 from __future__ import annotations
 
-import re
-import smtplib
+import asyncio
 import socket
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
-from newsletter.mail.providers.smtp.replies import GARBAGE, Break
+from newsletter.mail.providers.smtp.parsing import ReplyParser
+from newsletter.mail.providers.smtp.tls import Tls
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
-LONGEST_REPLY = 65_536  # octets; more is no reply
-CHUNK = 4096
-_REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+MOST_BUFFERS = 512  # of one write; Linux takes 1,024
+_TLS_ROOM = 16_384
 
 
-class Broken(smtplib.SMTPServerDisconnected):
-    """The dialogue ended without a reply."""
+class Listener(Protocol):
+    """Whoever uses a wire."""
 
-    def __init__(self, how: Break, text: str) -> None:
-        super().__init__(text)
-        self.how = how
-        self.text = text
+    def connected(self) -> None:
+        """It can be written to, and nothing was received yet."""
+        ...
+
+    def received(self) -> None:
+        """Octets came: take all replies out of the parser."""
+        ...
+
+    def encrypted(self) -> None:
+        """The handshake is done."""
+        ...
+
+    def dot_left(self) -> None:
+        """The dot that `write_body` could not write has been written."""
+        ...
+
+    def lost(self, text: str) -> None:
+        """The connection has ended."""
+        ...
 
 
-class Wire(smtplib.SMTP):
-    """One connection to a server; reading and writing raise `Broken` for whatever server and network do."""
+class Wire(asyncio.BufferedProtocol):
+    """One connected socket. It tells its listener what happens, until it is closed.
 
-    def __init__(self, local_hostname: str | None, stopwatch: Callable[[], float]) -> None:
-        super().__init__(local_hostname=local_hostname)
-        self.unread = b""
-        self._stopwatch = stopwatch
-        self._patience = self._due = 0.0
+    The first attempt to write goes to the socket itself, so that a mail's parts are never copied together and it is
+    certain whether its dot has left; asyncio's transport gets what the socket does not take at once.
+    """
 
-    def dial(self, host: str, port: int, seconds: float) -> None:
-        """Connect; a mail is many small writes, each of which the server waits for, so none is held back.
+    def __init__(self, listener: Listener, sock: socket.socket) -> None:
+        self.parser = ReplyParser()
+        self._listener = listener
+        self._socket = sock
+        self._transport: asyncio.Transport | None = None
+        self._tls: Tls | None = None
+        self._is_shaking_hands = False
+        self._cipher_room = memoryview(b"")
+        self._is_attached = False  # the socket belongs to asyncio
+        self._is_closed = False
+        self._is_broken = False  # for writing; what the server still said can be read
+        self._is_dot_here = False  # in the transport's buffer
+        self._held = b""  # what follows that dot
 
-        :raises OSError: if nobody answers there
+    async def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to listen."""
+        self._is_attached = True
+        await loop.create_connection(lambda: self, sock=self._socket)
+
+    @property
+    def unsent(self) -> int:
+        """The octets that the other side has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size() + len(self._held)
+
+    def write(self, octets: bytes) -> None:
+        """Write commands."""
+        if self._held:
+            self._held += octets
+        else:
+            self._write((octets,) if self._tls is None else (self._tls.encrypt(octets),))
+
+    def write_body(self, parts: list[bytes], behind: bytes) -> bool:
+        """Write a message up to its dot and the commands behind it; tells whether the dot has left.
+
+        If it has not, the listener hears of it later, and what is behind waits for that moment.
         """
-        self.sock = socket.create_connection((host, port), seconds)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        behind_now, behind_then = behind, b""
+        if self._tls is not None:  # what is encrypted has its place among the octets, so it is not done in advance
+            parts, behind_now, behind_then = [self._tls.encrypt(b"".join(parts))], b"", behind
+        size = sum(map(len, parts))
+        if len(parts) > MOST_BUFFERS:
+            parts = [b"".join(parts)]
+        sent = self._send((*parts, behind_now)) if not self.unsent else 0
+        if sent >= size:
+            self._write((behind_now[sent - size :],))
+            self.write(behind_then)
+            return True
+        self._is_dot_here = True
+        self._held = behind_now or behind_then
+        self._hand_over(b"".join(parts)[sent:])
+        return False
 
-    def wrap(self, context: ssl.SSLContext, host: str, seconds: float) -> None:
-        """Turn this connection to TLS, the server's certificate checked against `host`.
+    def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Begin the handshake; the listener hears when it is done.
 
         :raises OSError: if that is not possible
+        :raises ValueError: likewise
         """
-        sock = self._connected()
-        sock.settimeout(seconds)
-        self.sock = context.wrap_socket(sock, server_hostname=host)
+        self._tls = Tls(context, host)
+        self._cipher_room = memoryview(bytearray(_TLS_ROOM))
+        self._is_shaking_hands = True
+        self._shake_hands(self._tls)
 
-    def bound(self, *, patience: float, deadline: float) -> None:
-        """From now on wait at most `patience` seconds for a sign of life, and `deadline` seconds in all."""
-        self._patience = patience
-        self._due = self._stopwatch() + deadline
+    def close(self) -> None:
+        """Close at once; the listener hears no more."""
+        self._is_closed = True
+        if self._transport is not None:
+            self._transport.abort()
+        elif not self._is_attached:
+            self._socket.close()
 
-    def send(self, s: ReadableBuffer | str) -> None:
-        """Write all of it."""
-        view = memoryview(s.encode() if isinstance(s, str) else s)
-        while view:
-            view = view[self.write(view) :]
+    # What asyncio calls.
 
-    def write(self, data: ReadableBuffer) -> int:
-        """Write some of it and return how much; if this raises, nothing of it has left."""
-        sock = self._ready()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (that is what stream sockets have)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=0)  # so that `resume_writing` means: all has left
+        if self._is_closed:
+            transport.abort()
+        else:
+            self._listener.connected()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (there is what there is)
+        return self.parser.room() if self._tls is None else self._cipher_room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._is_closed:
+            return
+        if self._tls is None:
+            self.parser.filled(nbytes)
+            self._listener.received()
+            return
         try:
-            return sock.send(data)
-        except OSError as error:
-            raise self._broken(sock, error) from None
+            self._tls.received(self._cipher_room[:nbytes])
+            if self._is_shaking_hands:
+                self._shake_hands(self._tls)
+            if not self._is_shaking_hands:
+                self._decrypt(self._tls)
+        except (OSError, ValueError) as error:
+            self._listener.lost(str(error))
 
-    def getreply(self) -> tuple[int, bytes]:
-        """Read one complete reply; its code is GARBAGE if it is none (RFC 5321 section 4.2)."""
-        lines: list[bytes] = []
-        code, octets = b"", 0
-        while True:
-            line = self._read_line()
-            octets += len(line) + 2
-            found = _REPLY_LINE.fullmatch(line)
-            if not found or (code and found[1] != code) or octets > LONGEST_REPLY:
-                return GARBAGE, line or b"(an empty line)"
-            code = found[1]
-            lines.append(found[3] or b"")
-            if found[2] != b"-":
-                return int(code), b"\n".join(lines)
+    def resume_writing(self) -> None:
+        if self._is_closed or not self._is_dot_here:
+            return
+        self._is_dot_here = False
+        held, self._held = self._held, b""
+        self._listener.dot_left()
+        if held:
+            self.write(held)
 
-    def _read_line(self) -> bytes:
-        while b"\n" not in self.unread and len(self.unread) < LONGEST_REPLY:
-            sock = self._ready()
-            try:
-                chunk = sock.recv(CHUNK)
-            except OSError as error:
-                raise self._broken(sock, error) from None
-            if not chunk:
-                raise Broken(Break.LOST, "the server closed the connection")
-            self.unread += chunk
-        line, _, self.unread = self.unread.partition(b"\n")
-        return line.removesuffix(b"\r")
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._is_closed:
+            self._listener.lost(str(exc) if exc else "the server closed the connection")
 
-    def _ready(self) -> socket.socket:
-        """Return the socket with its time-out set to what is left."""
-        sock = self._connected()
-        left = self._due - self._stopwatch()
-        if left <= 0:
-            raise Broken(Break.TOO_SLOW, "the deadline passed")
-        sock.settimeout(min(left, self._patience))
-        return sock
+    # Within.
 
-    def _connected(self) -> socket.socket:
-        if self.sock is None:
-            raise Broken(Break.LOST, "the connection is closed")
-        return self.sock
+    def _shake_hands(self, tls: Tls) -> None:
+        try:
+            is_done = tls.shake_hands()
+        finally:
+            self._write((tls.outgoing(),))
+        if is_done:
+            self._is_shaking_hands = False
+            self._listener.encrypted()
 
-    def _broken(self, sock: socket.socket, error: OSError) -> Broken:
-        if not isinstance(error, TimeoutError):
-            return Broken(Break.LOST, str(error))
-        if sock.gettimeout() == self._patience:
-            return Broken(Break.SILENT, "the server did not answer in time")
-        return Broken(Break.TOO_SLOW, "the deadline passed")
+    def _decrypt(self, tls: Tls) -> None:
+        while not self._is_closed and (count := tls.read_into(self.parser.room())) is not None:
+            if not count:
+                self._listener.lost("the server closed the connection")
+                return
+            self.parser.filled(count)
+            self._listener.received()
+        if not self._is_closed and (octets := tls.outgoing()):
+            self._write((octets,))
+
+    def _write(self, parts: Sequence[bytes]) -> None:
+        octets = b"".join(parts)
+        if not octets:
+            return
+        sent = self._send((octets,)) if not self.unsent else 0
+        if sent < len(octets):
+            self._hand_over(octets[sent:])
+
+    def _send(self, parts: Sequence[bytes]) -> int:
+        if self._is_broken or self._is_closed:
+            return 0
+        try:
+            return self._socket.sendmsg(parts)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:  # the reader will say why, after the last words of the server
+            self._is_broken = True
+            return 0
+
+    def _hand_over(self, octets: bytes) -> None:
+        if self._transport is not None and not (self._is_broken or self._is_closed):
+            self._transport.write(octets)
