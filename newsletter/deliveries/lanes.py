@@ -21,6 +21,7 @@ class Claimed:
     subscription_id: int | None
     content_id: int | None
     occasion: int
+    family: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Settled:
 
     row: Claimed
     state: DeliveryState
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import CheckConstraint, Float, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from newsletter.base.families import LONGEST_NAME, OTHERS
 from newsletter.db.schema import Table, word
 
 
@@ -43,6 +44,8 @@ class DeliveryState(StrEnum):
 OPEN_STATES = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.DEFERRED)
 GIVEN_STATES = (DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN)
 _IS_OPEN = text("state IN ('pending', 'sending', 'deferred')")
+_IS_DEFERRED = text("state = 'deferred'")
+LONGEST_SENDER = 60
 
 
 class Batch(Table):
@@ -62,7 +65,8 @@ class Delivery(Table):
     """One mail to one subscriber.
 
     `subscription_id`, `content_id` and `occasion` are the lane's own numbers (no foreign keys: its floor is above):
-    whom it serves, what it is composed from, and which request asked for it (0 in a digest).
+    whom it serves, what it is composed from, and which request asked for it (0 in a digest). A row that is `sending` is
+    claimed; from `intent_at` on it may have left. `family` is that of the address it was planned for.
     """
 
     __tablename__ = "delivery"
@@ -77,6 +81,12 @@ class Delivery(Table):
         ),
         Index("ix_delivery_subscription_id_state", "subscription_id", "state"),
         Index("ix_delivery_open", "batch_id", "state", "id", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+        Index(
+            "ix_delivery_deferred",
+            "next_attempt_at",
+            sqlite_where=_IS_DEFERRED,
+            postgresql_where=_IS_DEFERRED,
+        ),
         CheckConstraint("(state = 'sending') = (owner IS NOT NULL)", name="sending_has_owner"),
         CheckConstraint("state <> 'deferred' OR next_attempt_at IS NOT NULL", name="deferred_has_next_attempt"),
     )
@@ -87,6 +97,7 @@ class Delivery(Table):
     subscription_id: Mapped[int | None]
     content_id: Mapped[int | None]
     occasion: Mapped[int] = mapped_column(default=0, server_default="0")
+    family: Mapped[str] = mapped_column(String(LONGEST_NAME), default=OTHERS, server_default=OTHERS)
     state: Mapped[DeliveryState] = mapped_column(word(DeliveryState))
     reason: Mapped[str | None] = mapped_column(String(60))
     reply_code: Mapped[int | None]
@@ -94,9 +105,56 @@ class Delivery(Table):
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     doubts: Mapped[int] = mapped_column(default=0, server_default="0")
     possible_copies: Mapped[int] = mapped_column(default=0, server_default="0")
-    owner: Mapped[str | None] = mapped_column(String(60))
+    owner: Mapped[str | None] = mapped_column(String(LONGEST_SENDER))
     lease_until: Mapped[datetime | None]
     intent_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
+
+
+class Progress(Table):
+    """How many rows of a batch and domain family one sender has moved into each state, less those it has moved out.
+
+    The sum over the senders is what the rows say; a count alone may be negative. Only issues are counted: the batches
+    of transactional mails never end.
+    """
+
+    __tablename__ = "progress"
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batch.id"), primary_key=True)
+    sender: Mapped[str] = mapped_column(String(LONGEST_SENDER), primary_key=True)
+    family: Mapped[str] = mapped_column(String(LONGEST_NAME), primary_key=True)
+    pending: Mapped[int] = mapped_column(default=0)
+    sending: Mapped[int] = mapped_column(default=0)
+    deferred: Mapped[int] = mapped_column(default=0)
+    accepted: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[int] = mapped_column(default=0)
+    uncertain: Mapped[int] = mapped_column(default=0)
+    cancelled: Mapped[int] = mapped_column(default=0)
+
+
+EVERY_FAMILY = "*"
+
+
+class Rate(Table):
+    """How fast a backend may send to a domain family, or to all of them (EVERY_FAMILY); shared by all senders.
+
+    `per_minute` and `lines` are an operator's limits. `opened` is how many mails may be on their way at once while the
+    other side is being tried again after `paused_until`; from `opened_at` on one is added at a time.
+    """
+
+    __tablename__ = "rate"
+
+    backend: Mapped[str] = mapped_column(String(40), primary_key=True)
+    family: Mapped[str] = mapped_column(String(LONGEST_NAME), primary_key=True)
+    per_minute: Mapped[int | None]
+    lines: Mapped[int | None]
+    paused_until: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(String(60))
+    troubles: Mapped[int] = mapped_column(default=0, server_default="0")
+    opened: Mapped[int | None]
+    opened_at: Mapped[datetime | None]
+    tokens: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
+    filled_at: Mapped[datetime | None]

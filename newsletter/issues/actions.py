@@ -13,6 +13,8 @@ from newsletter.articles import queries as article_queries
 from newsletter.base.clock import zone
 from newsletter.db.database import Work
 from newsletter.deliveries import queries as ledger
+from newsletter.deliveries import steps
+from newsletter.deliveries.counting import BY_HAND, Moves
 from newsletter.deliveries.models import Batch, BatchState, LaneName
 from newsletter.issues import planning, queries, schedule
 from newsletter.issues.digest import Chosen
@@ -97,7 +99,9 @@ def cancel(work: Work, *, issue: Issue, reason: str) -> None:
     issue.step(IssueState.CANCELLED, reason=reason)
     issue.finished_at = work.now
     ledger.batch(work, issue.batch_id).state = BatchState.CANCELLED
-    queries.raise_watermarks(work, ledger.cancel_open(work, batch_id=issue.batch_id, reason=reason))
+    moves = Moves()
+    queries.raise_watermarks(work, steps.cancel_open(work, batch_id=issue.batch_id, reason=reason, moves=moves))
+    moves.write(work, sender=BY_HAND)
 
 
 def finish(work: Work, *, issue_id: int) -> bool:
@@ -140,10 +144,12 @@ def _replace(work: Work, edition: Edition, *, without: Collection[int]) -> None:
             versions={each.article_id: each.version for each in edition.articles},
             known=queries.editions(work, issue.id),
         )
-        ledger.move_waiting(work, batch_id=issue.batch_id, content_id=edition.id, to_content_id=replacement)
+        steps.move_waiting(work, batch_id=issue.batch_id, content_id=edition.id, to_content_id=replacement)
     queries.give_cohorts(work, edition_id=edition.id, to_edition_id=replacement)
     # Left are those with nothing else in it, and those that may have left: they go again as they were, or not at all.
-    uncertain = ledger.skip_waiting(work, batch_id=issue.batch_id, content_id=edition.id, reason=WITHDRAWN)
+    moves = Moves()
+    uncertain = steps.skip_waiting(work, batch_id=issue.batch_id, content_id=edition.id, reason=WITHDRAWN, moves=moves)
+    moves.write(work, sender=BY_HAND)
     queries.raise_watermarks(work, uncertain)
 
 

@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from newsletter.db.database import Database, Work
 from newsletter.deliveries import queries as ledger
+from newsletter.deliveries import steps
+from newsletter.deliveries.counting import PLANNER, Moves
 from newsletter.issues import digest, queries
 from newsletter.issues import readers as reader_queries
 from newsletter.issues.digest import Candidate, Chosen, Reader
@@ -56,18 +58,21 @@ def plan_slice(work: Work, issue_id: int, *, size: int = SLICE) -> bool:
     if readers is None:
         _close(work, issue)
         return False
-    uncertain = ledger.expire_deferred(
+    moves = Moves()
+    uncertain = steps.expire_deferred(
         work,
         subscriptions=reader_queries.subscriptions_in(work, readers),
         keep_batch=issue.batch_id,
         reason=SLOT_PASSED,
+        moves=moves,
     )
     queries.raise_watermarks(work, uncertain)
     issue.audience += reader_queries.count_audience(work, readers)
-    reader_queries.skip_readers(work, readers)
-    _Planner(work, readers).run()
+    reader_queries.skip_readers(work, readers, moves=moves)
+    _Planner(work, readers).run(moves)
     issue.planned_to = readers.high
     work.session.flush()
+    moves.write(work, sender=PLANNER)
     return True
 
 
@@ -131,7 +136,7 @@ class _Planner:
         self.versions: Mapping[int, int] = {}
         self.groups: dict[int, list[Candidate]] = {}
 
-    def run(self) -> None:
+    def run(self, moves: Moves) -> None:
         lowest = self._lowest_watermark()
         self.groups = reader_queries.candidates(
             self.work, newsletter_id=self.issue.newsletter_id, above=lowest, cut=self.cut
@@ -148,7 +153,7 @@ class _Planner:
             if cohort.edition_id is None:
                 cohort.nothing_new += count
         self.work.session.flush()
-        reader_queries.insert_deliveries(self.work, self.readers, checked=checked)
+        reader_queries.insert_deliveries(self.work, self.readers, checked=checked, moves=moves)
 
     def _lowest_watermark(self) -> int:
         lowest = reader_queries.lowest_watermark(self.work, self.readers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from sqlalchemy.orm import aliased
 from newsletter.articles.models import Article, Availability
 from newsletter.db.database import Work
 from newsletter.db.parameters import in_chunks
+from newsletter.deliveries.counting import Moves
 from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES, Delivery, DeliveryState
 from newsletter.issues.digest import Candidate
 from newsletter.issues.models import Cohort, EditionArticle, Issue
@@ -75,7 +77,7 @@ def subscriptions_in(work: Work, readers: Slice) -> Select[int]:
     return select(Subscription.id).where(*_in_slice(work, readers))
 
 
-def skip_readers(work: Work, readers: Slice) -> None:
+def skip_readers(work: Work, readers: Slice, *, moves: Moves) -> None:
     """Write a skipped row for each reader who has an open earlier mail or whose address is closed."""
     open_mail = exists().where(Delivery.subscription_id == Subscription.id, Delivery.state.in_(OPEN_STATES))
     closed = or_(is_closed(Purpose.NEWS), Subscriber.address.is_(None))
@@ -85,6 +87,7 @@ def skip_readers(work: Work, readers: Slice) -> None:
             readers,
             _columns(readers.issue, work, DeliveryState.SKIPPED, reason=literal(reason), settled=True),
             condition,
+            moves=moves,
         )
 
 
@@ -102,7 +105,7 @@ def cohorts(work: Work, issue_id: int) -> dict[CohortKey, Cohort]:
     return {CohortKey(row.choice_id, row.watermark, row.held): row for row in rows}
 
 
-def insert_deliveries(work: Work, readers: Slice, *, checked: Sequence[int]) -> None:
+def insert_deliveries(work: Work, readers: Slice, *, checked: Sequence[int], moves: Moves) -> None:
     """Write a pending row for each reader of a slice whose cohort has an edition."""
     waiting = _waiting(work, readers, checked)
     columns = _columns(
@@ -113,22 +116,24 @@ def insert_deliveries(work: Work, readers: Slice, *, checked: Sequence[int]) -> 
         subscription=waiting.c.id,
         content=Cohort.edition_id,
     )
-    work.session.execute(
-        insert(Delivery).from_select(
-            list(columns),
-            select(*columns.values())
-            .select_from(waiting)
-            .join(
-                Cohort,
-                and_(
-                    Cohort.issue_id == readers.issue.id,
-                    Cohort.choice_id == waiting.c.choice_id,
-                    Cohort.watermark == waiting.c.watermark,
-                    Cohort.held == waiting.c.held,
-                    Cohort.edition_id.is_not(None),
-                ),
+    _insert(
+        work,
+        readers,
+        columns,
+        select(*columns.values())
+        .select_from(waiting)
+        .join(Subscriber, Subscriber.id == waiting.c.subscriber_id)
+        .join(
+            Cohort,
+            and_(
+                Cohort.issue_id == readers.issue.id,
+                Cohort.choice_id == waiting.c.choice_id,
+                Cohort.watermark == waiting.c.watermark,
+                Cohort.held == waiting.c.held,
+                Cohort.edition_id.is_not(None),
             ),
-        )
+        ),
+        moves=moves,
     )
 
 
@@ -287,6 +292,7 @@ def _columns(
         "subscriber_id": subscriber,
         "subscription_id": subscription,
         "occasion": literal(0),
+        "family": Subscriber.family,
         "state": literal(state, Delivery.state.type),
         "created_at": now,
     }
@@ -299,13 +305,22 @@ def _columns(
     return columns
 
 
-def _insert_deliveries(work: Work, readers: Slice, columns: Mapping[str, Any], condition: ColumnElement[bool]) -> None:
-    work.session.execute(
-        insert(Delivery).from_select(
-            list(columns),
-            select(*columns.values())
-            .select_from(Subscription)
-            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-            .where(*_in_slice(work, readers), condition),
-        )
+def _insert_deliveries(
+    work: Work, readers: Slice, columns: Mapping[str, Any], condition: ColumnElement[bool], *, moves: Moves
+) -> None:
+    wanted = (
+        select(*columns.values())
+        .select_from(Subscription)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(*_in_slice(work, readers), condition)
     )
+    _insert(work, readers, columns, wanted, moves=moves)
+
+
+def _insert(work: Work, readers: Slice, columns: Mapping[str, Any], wanted: Select[Any], *, moves: Moves) -> None:
+    """Write the rows and note how many there are of each family."""
+    made = work.session.execute(
+        insert(Delivery).from_select(list(columns), wanted).returning(Delivery.state, Delivery.family)
+    )
+    for (state, family), count in Counter((row.state, row.family) for row in made).items():
+        moves.add(readers.issue.batch_id, family, was=None, now=state, rows=count)

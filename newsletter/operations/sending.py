@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from newsletter.db.database import Database
 from newsletter.deliveries import queries as ledger
-from newsletter.deliveries.actions import Sender, Tally, send_batch
 from newsletter.deliveries.lanes import Lane
 from newsletter.deliveries.models import LaneName
 from newsletter.deliveries.policy import InDoubt
+from newsletter.deliveries.sending import Sender, Tally, send_batch
 from newsletter.mail.port import MailBackend
 
 TRANSACTIONAL = (LaneName.CONFIRMATION, LaneName.NOTICE)
@@ -29,6 +29,7 @@ class Postroom:
     lanes: Mapping[LaneName, Lane]
     window: int
     in_doubt: InDoubt
+    stop: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 @dataclass(slots=True)
@@ -63,4 +64,4 @@ def send_due(postroom: Postroom, *, lanes: Sequence[LaneName]) -> Sent:
 def _sender(postroom: Postroom) -> Sender:
     """Name this sender so that no other one can ever mistake its rows for his own."""
     name = f"{socket.gethostname()[:20]}:{os.getpid()}:{threading.get_ident() % 10_000}:{uuid.uuid4().hex[:8]}"
-    return Sender(name, window=postroom.window, in_doubt=postroom.in_doubt)
+    return Sender(name, window=postroom.window, in_doubt=postroom.in_doubt, stop=postroom.stop)

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.base.addresses import Address, address_hash
+from newsletter.base.families import family_of
 from newsletter.db.database import Work
 from newsletter.subscribers import queries
 from newsletter.subscribers.models import Subscriber, Suppression, SuppressionReason
@@ -23,6 +24,7 @@ def know(work: Work, *, address: Address, address_key: bytes) -> Subscriber:
             address_key=address.key,
             needs_smtputf8=address.needs_smtputf8,
             address_hash=address_hash(address_key, address.key),
+            family=family_of(address.mailed),
             created_at=work.now,
         ).on_conflict_do_nothing(index_elements=[Subscriber.address_key])
     )

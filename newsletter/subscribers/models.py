@@ -8,11 +8,15 @@ from enum import StrEnum
 from sqlalchemy import Boolean, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from newsletter.base.families import LONGEST_NAME, OTHERS
 from newsletter.db.schema import Table, word
 
 
 class Subscriber(Table):
-    """A person, known by one address; an erased one keeps its number and nothing else."""
+    """A person, known by one address; an erased one keeps its number and nothing else.
+
+    `family` is that of the address's domain.
+    """
 
     __tablename__ = "subscriber"
 
@@ -21,6 +25,7 @@ class Subscriber(Table):
     address_key: Mapped[str | None] = mapped_column(String(254), unique=True)
     needs_smtputf8: Mapped[bool] = mapped_column(Boolean, default=False)
     address_hash: Mapped[str] = mapped_column(String(64), index=True)
+    family: Mapped[str] = mapped_column(String(LONGEST_NAME), default=OTHERS, server_default=OTHERS)
     created_at: Mapped[datetime]
 
 

@@ -326,7 +326,14 @@ def _mail(work: Work, person: Subscriber, kind: RequestKind, *, newsletter_id: i
         kind=str(kind),
         patience=PREFERENCES_PATIENCE if is_notice else CONFIRMATION_PATIENCE,
     )
-    outbox.put(work, batch_id=batch_id, subscriber_id=person.id, content_id=request.id, occasion=request.id)
+    outbox.put(
+        work,
+        batch_id=batch_id,
+        subscriber_id=person.id,
+        content_id=request.id,
+        occasion=request.id,
+        family=person.family,
+    )
 
 
 def _witness(work: Work, subscription: Subscription, kind: ConsentKind, spoken: str, shown: str | None = None) -> None:

@@ -12,10 +12,13 @@ from sqlalchemy import insert, select
 
 from newsletter.base.errors import InvalidInput
 from newsletter.db.database import Database, Work
-from newsletter.deliveries.actions import LEASE, Sender, Tally, send_batch
+from newsletter.deliveries import steps
+from newsletter.deliveries.counting import Moves
 from newsletter.deliveries.lanes import Claimed, Settled, Uncomposable
 from newsletter.deliveries.models import Batch, BatchState, Delivery, DeliveryState, LaneName
-from newsletter.deliveries.policy import InDoubt
+from newsletter.deliveries.policy import InDoubt, Step
+from newsletter.deliveries.sending import LEASE, Sender, Tally, send_batch
+from newsletter.deliveries.steps import Held, Result
 from newsletter.mail.port import Channel, MailBackend, Message, Outcome, Verdict
 from newsletter.subscribers.models import Subscriber
 
@@ -137,6 +140,25 @@ def verdict(message: Message, outcome: Outcome = Outcome.ACCEPTED) -> Verdict:
 def always(outcome: Outcome) -> Channeled:
     """Return a backend that says the same of every mail."""
     return Channeled(lambda messages: (verdict(message, outcome) for message in messages))
+
+
+def claim(
+    database: Database, batch_id: int, owner: str, *, most: int = 10, lease: timedelta = LEASE, intend: bool = True
+) -> list[Held]:
+    """Claim rows as a sender of this name, and mark the intent to send them."""
+    with database.work() as work:
+        held = steps.claim(
+            work, batch_id=batch_id, owner=owner, lease=lease, most=most, after=0, without=(), moves=Moves()
+        )
+        if intend:
+            steps.intend(work, held, owner=owner, margin=timedelta())
+        return held
+
+
+def settle(database: Database, held: Held, owner: str, state: DeliveryState = DeliveryState.ACCEPTED) -> bool:
+    """Write a result as a sender of this name."""
+    with database.work() as work:
+        return bool(steps.settle(work, [Result(held, Step(state))], owner=owner, moves=Moves()))
 
 
 class Killed(Exception):

@@ -13,12 +13,14 @@ from ledger_parts import (
     Killed,
     PlainLane,
     always,
+    claim,
     dies,
     make_batch,
     only,
     rows,
     send,
     set_state,
+    settle,
     states,
     verdict,
 )
@@ -26,23 +28,13 @@ from ledger_parts import (
 from newsletter.base.clock import SetClock
 from newsletter.db.database import Database
 from newsletter.deliveries import queries
-from newsletter.deliveries.actions import LEASE
 from newsletter.deliveries.models import BatchState, DeliveryState, LaneName
-from newsletter.deliveries.policy import InDoubt, Step
+from newsletter.deliveries.policy import InDoubt
+from newsletter.deliveries.sending import LEASE
 from newsletter.mail.port import Message, Outcome, Verdict
 from newsletter.mail.providers.memory.backend import MemoryBackend
 
 PAST_THE_LEASE = LEASE + timedelta(seconds=1)
-
-
-def claim(database: Database, batch_id: int, owner: str, *, most: int = 10) -> list[int]:
-    with database.work() as work:
-        return [each.row.id for each in queries.claim(work, batch_id=batch_id, owner=owner, lease=LEASE, most=most)]
-
-
-def settle(database: Database, row_id: int, owner: str, state: DeliveryState = DeliveryState.ACCEPTED) -> bool:
-    with database.work() as work:
-        return queries.settle(work, row_id=row_id, owner=owner, step=Step(state))
 
 
 def crash(database: Database, batch_id: int, clock: SetClock, *, in_doubt: InDoubt = "resend") -> None:
@@ -59,21 +51,37 @@ def test_a_row_is_claimed_once(database: Database) -> None:
     assert claim(database, batch_id, "three") == []
 
 
-def test_a_claim_writes_the_intent_before_anything_leaves(database: Database) -> None:
+def test_a_claim_alone_is_no_doubt(database: Database, clock: SetClock) -> None:
     batch_id = make_batch(database, 1)
-    claim(database, batch_id, "one")
+    claim(database, batch_id, "one", intend=False)
     row = only(database, batch_id)
-    assert (row.state, row.owner, row.attempts) == (DeliveryState.SENDING, "one", 1)
-    assert row.intent_at is not None
+    assert (row.state, row.owner, row.attempts, row.intent_at) == (DeliveryState.SENDING, "one", 0, None)
+    clock.advance(PAST_THE_LEASE)
+    send(database, always(Outcome.ACCEPTED), batch_id, name="two")
+    row = only(database, batch_id)
+    assert (row.state, row.attempts, row.doubts, row.possible_copies) == (DeliveryState.ACCEPTED, 1, 0, 0)
+
+
+def test_an_intent_is_written_before_anything_leaves(database: Database) -> None:
+    batch_id = make_batch(database, 1)
+    seen = []
+
+    def looks(messages: Sequence[Message]) -> Iterator[Verdict]:
+        for message in messages:
+            seen.append([(row.intent_at is not None, row.attempts, row.owner) for row in rows(database, batch_id)])
+            yield verdict(message)
+
+    send(database, Channeled(looks), batch_id, name="one")
+    assert seen == [[(True, 1, "one")]]
 
 
 def test_only_who_holds_a_row_settles_it(database: Database) -> None:
     batch_id = make_batch(database, 1)
-    (row_id,) = claim(database, batch_id, "one")
-    assert not settle(database, row_id, "two")
+    (held,) = claim(database, batch_id, "one")
+    assert not settle(database, held, "two")
     assert states(database, batch_id) == ["sending"]
-    assert settle(database, row_id, "one")
-    assert not settle(database, row_id, "one", DeliveryState.FAILED), "it is settled already"
+    assert settle(database, held, "one")
+    assert not settle(database, held, "one", DeliveryState.FAILED), "it is settled already"
     assert states(database, batch_id) == ["accepted"]
 
 

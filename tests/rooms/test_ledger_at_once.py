@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from time import monotonic, sleep
 
-from ledger_parts import Channeled, PlainLane, always, make_batch, only, rows, send, states, verdict
+from ledger_parts import Channeled, PlainLane, always, claim, make_batch, only, rows, send, states, verdict
 
 from newsletter.base.clock import SetClock
 from newsletter.db.database import Database
-from newsletter.deliveries import queries
+from newsletter.deliveries import steps
 from newsletter.mail.port import Message, Outcome, Verdict
 from newsletter.mail.providers.memory.backend import MemoryBackend
 
@@ -36,8 +36,7 @@ def test_senders_that_work_at_once_send_each_mail_once(database: Database) -> No
 
 def test_senders_that_find_the_same_dead_sender_take_each_row_back_once(database: Database, clock: SetClock) -> None:
     batch_id = make_batch(database, 60)
-    with database.work() as work:
-        queries.claim(work, batch_id=batch_id, owner="dead", lease=timedelta(seconds=60), most=60)
+    claim(database, batch_id, "dead", most=60)
     clock.advance(timedelta(seconds=61))
     backend, together = MemoryBackend(), threading.Barrier(2)
 
@@ -81,9 +80,8 @@ def test_a_sender_keeps_its_leases_while_it_waits_for_a_slow_server(database: Da
 
 def test_a_lost_lease_is_not_renewed(database: Database, clock: SetClock) -> None:
     batch_id = make_batch(database, 1)
-    with database.work() as work:
-        queries.claim(work, batch_id=batch_id, owner="one", lease=timedelta(seconds=60), most=1)
+    claim(database, batch_id, "one")
     clock.advance(timedelta(seconds=60))
     with database.work() as work:
-        queries.renew(work, owner="one", lease=timedelta(seconds=60))
+        steps.renew(work, owner="one", lease=timedelta(seconds=60))
     assert send(database, always(Outcome.ACCEPTED), batch_id, name="two", lane=PlainLane()).accepted == 1

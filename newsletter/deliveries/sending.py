@@ -1,0 +1,348 @@
+"""Sending a batch: claim, intent before the bytes leave, result after, and never more than a window between them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from newsletter.base.errors import NewsletterError, Unavailable
+from newsletter.db.database import Database, Work
+from newsletter.deliveries import queries, rates, steps
+from newsletter.deliveries.counting import Moves
+from newsletter.deliveries.lanes import Claimed, Lane, Settled, Uncomposable
+from newsletter.deliveries.models import Batch, BatchState, DeliveryState, LaneName
+from newsletter.deliveries.pacing import BUSY_IN_A_ROW
+from newsletter.deliveries.policy import CANCELLED, InDoubt, after_verdict, ended, in_cancelled_batch
+from newsletter.deliveries.steps import Held, Result
+from newsletter.mail.port import Channel, MailBackend, Message, Outcome, Verdict
+
+log = logging.getLogger(__name__)
+LEASE = timedelta(seconds=60)
+HEARTBEAT = timedelta(seconds=20)
+MARGIN = 1 / 6  # of a lease must be left for an intent
+CHUNK = 8  # windows are claimed at once
+STOPPING = "stopping"
+PATIENCE = 1.0  # seconds until a quiet line is left for a look at what was paused, cancelled or stopped
+GATHERING = 0.02  # seconds that certain results wait for company, while fewer than half a window are
+RATE_PAUSE = 0.1  # seconds between two looks at a rate that gives no room
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one sender did with a batch."""
+
+    accepted: int = 0
+    deferred: int = 0
+    failed: int = 0
+    skipped: int = 0
+    uncertain: int = 0
+    lost_leases: int = 0
+    stopped: str | None = None
+
+    def count(self, state: DeliveryState) -> None:
+        if state.value in {"accepted", "deferred", "failed", "skipped", "uncertain"}:
+            setattr(self, state.value, getattr(self, state.value) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One sending process or thread: its name in the ledger, its settings, and the event that ends it."""
+
+    name: str
+    window: int = 32
+    in_doubt: InDoubt = "resend"
+    lease: timedelta = LEASE
+    stop: threading.Event = field(default_factory=threading.Event, compare=False)
+    stopwatch: Callable[[], float] = field(default=time.monotonic, compare=False)
+
+
+def send_batch(database: Database, backend: MailBackend, lane: Lane, batch_id: int, *, sender: Sender) -> Tally:
+    """Send what is due of a batch until nothing is, or the backend says stop.
+
+    Safe to run twice, at once, and after a crash: the row is the truth, and at most one window is ever in doubt.
+    """
+    with backend.open() as channel, _heartbeat(database, sender):
+        return _Sending(database, channel, lane, backend=backend.name, batch_id=batch_id, sender=sender).run()
+
+
+class _Sending:
+    """One sender at one batch: rows in hand are claimed, rows in flight have an intent and no result yet."""
+
+    def __init__(
+        self, database: Database, channel: Channel, lane: Lane, *, backend: str, batch_id: int, sender: Sender
+    ) -> None:
+        self.database, self.backend, self.channel = database, backend, channel
+        self.lane, self.batch_id, self.sender = lane, batch_id, sender
+        self.tally = Tally()
+        self.hand: deque[Held] = deque()
+        self.flying: dict[int, Held] = {}
+        self.verdicts: list[Verdict] = []
+        self.after = 0
+        self.is_over = False
+        self.is_waiting = False
+        self.busy_in_a_row = 0
+
+    def run(self) -> Tally:
+        with self.database.work() as work:
+            self._recover(work)
+        while True:
+            with self.database.work() as work:
+                moves = Moves()
+                batch = queries.batch(work, self.batch_id)
+                self._settle(work, batch, moves)
+                messages = self._next(work, batch, moves)
+                if batch.lane is LaneName.DIGEST:
+                    moves.write(work, sender=self.sender.name)
+            if messages:
+                self.channel.submit(messages)
+            if self.is_over and not self.flying:
+                return self.tally
+            self._gather()
+
+    # Results
+
+    def _gather(self) -> None:
+        """Wait for results; a few wait shortly for company, so that a work is worth its commit."""
+        if not self.flying:
+            if self.is_waiting:
+                self.sender.stop.wait(RATE_PAUSE)
+            return
+        self.verdicts.extend(self.channel.verdicts(wait=PATIENCE))
+        enough = min(self.sender.window, len(self.flying)) / 2
+        until = self.sender.stopwatch() + GATHERING
+        while len(self.verdicts) < enough and (left := until - self.sender.stopwatch()) > 0:
+            self.verdicts.extend(self.channel.verdicts(wait=left))
+
+    def _settle(self, work: Work, batch: Batch, moves: Moves) -> None:
+        if not self.verdicts:
+            return
+        results = self._results(work, batch)
+        self.verdicts = []
+        kept = steps.settle(work, results, owner=self.sender.name, moves=moves)
+        settled = []
+        for result in results:
+            if result.held.row.id in kept:
+                self.tally.count(result.step.state)
+                settled.append(Settled(result.held.row, result.step.state, result.step.reason))
+            else:
+                self.tally.lost_leases += 1
+                log.warning(
+                    "delivery %s: the lease was lost, its result (%s) is not written",
+                    result.held.row.id,
+                    result.step.state,
+                )
+        if settled:
+            self.lane.settled(work, settled)
+
+    def _results(self, work: Work, batch: Batch) -> list[Result]:
+        self._learn(work)
+        late = [verdict.key for verdict in self.verdicts if verdict.outcome is Outcome.DEFERRED]
+        made = steps.created(work, late) if late else {}
+        results = []
+        for verdict in self.verdicts:
+            held = self.flying.pop(verdict.key)
+            step = after_verdict(
+                verdict,
+                now=work.now,
+                give_up_at=made.get(verdict.key, work.now) + timedelta(seconds=batch.patience),
+                attempts=held.attempts,
+                doubts=held.doubts,
+                in_doubt=self.sender.in_doubt,
+            )
+            if batch.state is BatchState.CANCELLED:
+                step = in_cancelled_batch(step, doubts=held.doubts)
+            results.append(Result(held, step, verdict.code, verdict.text))
+        return results
+
+    def _learn(self, work: Work) -> None:
+        """Keep to what the other side says of our pace."""
+        for verdict in self.verdicts:
+            self.busy_in_a_row = self.busy_in_a_row + 1 if verdict.reason == "server_busy" else 0
+            if verdict.outcome is Outcome.STOP and self.tally.stopped is None:
+                self.tally.stopped = f"{verdict.reason}: {verdict.text}" if verdict.text else verdict.reason
+                rates.stopped(work, self.backend, reason=verdict.reason)
+            elif verdict.reason == "throttled":
+                family = self.flying[verdict.key].row.family
+                rates.throttled(work, self.backend, family=family, reason=verdict.text or verdict.reason)
+            elif self.busy_in_a_row == BUSY_IN_A_ROW and self.tally.stopped is None:
+                self.tally.stopped = f"{verdict.reason}: {verdict.text}"
+                rates.busy(work, self.backend, reason=verdict.reason)
+        taken = {self.flying[each.key].row.family for each in self.verdicts if each.outcome is Outcome.ACCEPTED}
+        if taken:
+            rates.accepted(work, self.backend, taken)
+
+    # Claims and intents
+
+    def _recover(self, work: Work) -> None:
+        """Take up what dead senders left, and wake what waited for its next try."""
+        moves = Moves()
+        batch = queries.batch(work, self.batch_id)
+        in_doubt = "hold" if batch.state is BatchState.CANCELLED else self.sender.in_doubt
+        waiting = steps.take_back(work, batch_id=self.batch_id, in_doubt=in_doubt, moves=moves)
+        doubtful = steps.give_up_doubtful(work, batch_id=self.batch_id, moves=moves)
+        steps.wake(work, batch_id=self.batch_id, moves=moves)
+        results = [Settled(row, DeliveryState.PENDING) for row in waiting]
+        results += [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful]
+        if results:
+            self.lane.settled(work, results)
+        if batch.lane is LaneName.DIGEST:
+            moves.write(work, sender=self.sender.name)
+
+    def _next(self, work: Work, batch: Batch, moves: Moves) -> list[Message]:
+        """Mark the next intents and return their mails; give everything back where nothing more may leave."""
+        if self.sender.stop.is_set() and self.tally.stopped is None and not self.is_over:
+            self.tally.stopped = STOPPING
+        pace = rates.pace(work, self.backend)
+        if self.tally.stopped is None and pace.paused_until is not None:
+            self.tally.stopped = f"{pace.reason}: waiting until {pace.paused_until:%H:%M} UTC"
+        if self.tally.stopped is not None or batch.state is not BatchState.OPEN:
+            self._end(work, batch, moves)
+            return []
+        self._put_back(work, pace, moves)
+        room = self.sender.window - len(self.flying)
+        self._claim(work, pace, room, moves)
+        chosen = self._choose(pace, room)
+        self.is_waiting = bool(self.hand) and not chosen
+        self.is_over = not self.hand and not chosen and not self.flying
+        messages = self._intend(work, chosen, moves)
+        if chosen and pace != rates.Pace():
+            rates.spend(work, self.backend, Counter(self.flying[each.key].row.family for each in messages))
+        return messages
+
+    def _end(self, work: Work, batch: Batch, moves: Moves) -> None:
+        self.is_over = True
+        steps.release(work, list(self.hand), owner=self.sender.name, moves=moves)
+        self.hand.clear()
+        if batch.state is BatchState.CANCELLED:
+            # A result that was written while the batch was being cancelled gave its row back to nobody.
+            doubtful = steps.cancel_open(work, batch_id=self.batch_id, reason=CANCELLED, moves=moves)
+            self.lane.settled(work, [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful])
+
+    def _put_back(self, work: Work, pace: rates.Pace, moves: Moves) -> None:
+        """Let others have the rows whose family must wait, and take up different ones."""
+        closed = pace.closed
+        waiting = [held for held in self.hand if held.row.family in closed] if closed else []
+        if waiting:
+            steps.release(work, waiting, owner=self.sender.name, moves=moves)
+            self.hand = deque(held for held in self.hand if held.row.family not in closed)
+
+    def _claim(self, work: Work, pace: rates.Pace, room: int, moves: Moves) -> None:
+        """Fill the hand; at the end of the batch look once more at its beginning, where rows may have come back."""
+        while len(self.hand) < room:
+            found = steps.claim(
+                work,
+                batch_id=self.batch_id,
+                owner=self.sender.name,
+                lease=self.sender.lease,
+                most=self.sender.window * CHUNK,
+                after=self.after,
+                without=pace.closed,
+                moves=moves,
+            )
+            self.hand.extend(found)
+            if found:
+                self.after = found[-1].row.id
+            elif self.after == 0:
+                return
+            else:
+                self.after = 0
+
+    def _choose(self, pace: rates.Pace, room: int) -> list[Held]:
+        """Take from the hand what may leave now, in its order."""
+        if pace.together is not None:
+            room = min(room, pace.together)
+        rooms = dict(pace.rooms)
+        chosen: list[Held] = []
+        left: deque[Held] = deque()
+        while self.hand and len(chosen) < room:
+            held = self.hand.popleft()
+            family = held.row.family
+            if rooms.get(family, 1) > 0:
+                chosen.append(held)
+                if family in rooms:
+                    rooms[family] -= 1
+            else:
+                left.append(held)
+        self.hand.extendleft(reversed(left))
+        return chosen
+
+    def _intend(self, work: Work, chosen: Sequence[Held], moves: Moves) -> list[Message]:
+        if not chosen:
+            return []
+        refused = self.lane.refused(work, [held.row for held in chosen])
+        out = [
+            Result(each, ended(DeliveryState.SKIPPED, refused[each.row.id], doubts=each.doubts))
+            for each in chosen
+            if each.row.id in refused
+        ]
+        held = {each.row.id: each for each in chosen if each.row.id not in refused}
+        messages = []
+        for made in _compose(work, self.lane, [each.row for each in held.values()]):
+            if isinstance(made, Uncomposable):
+                each = held.pop(made.id)
+                out.append(Result(each, ended(DeliveryState.FAILED, made.reason, doubts=each.doubts)))
+            else:
+                messages.append(made)
+        self._drop(work, out, moves)
+        if not held:
+            return []
+        margin = self.sender.lease * MARGIN
+        mine = steps.intend(work, list(held.values()), owner=self.sender.name, margin=margin)
+        for row_id in mine:
+            held[row_id].attempts += 1
+            self.flying[row_id] = held[row_id]
+        self.tally.lost_leases += len(held) - len(mine)
+        return [message for message in messages if message.key in mine]
+
+    def _drop(self, work: Work, results: Sequence[Result], moves: Moves) -> None:
+        """End rows that no byte of will leave."""
+        if not results:
+            return
+        kept = steps.settle(work, results, owner=self.sender.name, moves=moves)
+        settled = [
+            Settled(each.held.row, each.step.state, each.step.reason) for each in results if each.held.row.id in kept
+        ]
+        for each in settled:
+            self.tally.count(each.state)
+        self.lane.settled(work, settled)
+
+
+def _compose(work: Work, lane: Lane, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
+    """Compose the rows together; if that fails, one by one, so that a bad one fails alone."""
+    if not rows:
+        return []
+    try:
+        return lane.compose(work, rows)
+    except NewsletterError as error:
+        if len(rows) == 1:
+            log.warning("delivery %s cannot be composed: %s", rows[0].id, error)
+            return [Uncomposable(rows[0].id, f"cannot_compose: {error.code}"[:60])]
+        return [made for row in rows for made in _compose(work, lane, [row])]
+
+
+@contextmanager
+def _heartbeat(database: Database, sender: Sender) -> Iterator[None]:
+    """Renew the leases of this sender while it may be waiting ten minutes for a server's answer."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(min(HEARTBEAT, sender.lease / 3).total_seconds()):
+            try:
+                with database.work() as work:
+                    steps.renew(work, owner=sender.name, lease=sender.lease)
+            except Unavailable as error:
+                log.warning("the leases of %s were not renewed: %s", sender.name, error)
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
