@@ -5,7 +5,7 @@ CORES = $(shell nproc 2>/dev/null || echo 2)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST = $(BIN)/python -m pytest -n $(CORES) --dist worksteal
 
-.PHONY: demo test check slow servers mail-servers bench screenshots clean
+.PHONY: demo test check slow chaos servers mail-servers bench screenshots clean
 
 demo: .venv/.run
 	$(BIN)/newsletter demo $(ARGS)
@@ -25,6 +25,10 @@ servers: .venv/.dev mail-servers
 
 mail-servers:
 	sh scripts/mail_servers.sh
+
+chaos: .venv/.dev
+	CHAOS_KILLS=$${CHAOS_KILLS:-30} TEST_DATABASE=sqlite $(BIN)/python -m pytest -p no:xdist -m slow $(ARGS) tests/chaos
+	CHAOS_KILLS=$${CHAOS_KILLS:-30} TEST_DATABASE=postgresql $(BIN)/python -m pytest -p no:xdist -m slow $(ARGS) tests/chaos
 
 check: .venv/.dev
 	$(BIN)/ruff check .

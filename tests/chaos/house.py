@@ -1,0 +1,243 @@
+"""An installation with an issue that is about to leave, and the processes that send it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from relay import Relay
+from sqlalchemy import insert, select
+
+import factories
+from newsletter.articles.actions import add_source
+from newsletter.base.clock import SetClock, SystemClock, zone
+from newsletter.base.config import load_settings
+from newsletter.bootstrap import Parts, build
+from newsletter.issues import actions, planning
+from newsletter.newsletters import queries as newsletter_queries
+from newsletter.newsletters.actions import NewNewsletter, NewRhythm, NewTopic, add_newsletter
+from newsletter.newsletters.models import Frequency
+from newsletter.operations.fetching import fetch_all
+from newsletter.subscribers.models import Subscriber
+from newsletter.subscriptions.models import Subscription
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "only-for-tests-only-for-tests-only-for-tests"
+WINDOW = 16
+PATIENCE = 120.0  # seconds that any process may take for what it is told to do
+FEED = """<?xml version="1.0" encoding="utf-8"?><rss version="2.0"><channel><title>Le ministère</title>
+<link>https://www.example.ma/</link><description>.</description><language>fr</language>
+<item><title>Un guichet unique</title>
+<link>https://www.example.ma/1</link><guid>1</guid>
+<description>Les guichets de la commune ouvrent désormais le lundi matin.</description></item></channel></rss>"""
+
+
+@dataclass(slots=True)
+class Hand:
+    """A sending process: the name it greets with, and whether we disturbed it."""
+
+    name: str
+    process: subprocess.Popen[str]
+    disturbed: bool = False
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.disturbed = True
+        self.process.kill()
+        self.process.communicate()
+
+    def terminate(self) -> tuple[int, str]:
+        """Ask it to stop; returns its exit code and what it complained about."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> tuple[int, str]:
+        _, complaints = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, complaints
+
+
+@dataclass(slots=True)
+class House:
+    """One installation on one database, and everybody who sends for it."""
+
+    environment: dict[str, str]
+    relay: Relay
+    slot: datetime
+    readers: int
+    window: int = WINDOW
+    hands: list[Hand] = field(default_factory=list)
+
+    def start(self, *words: str, more: Mapping[str, str] | None = None) -> Hand:
+        """Start a process that sends under a name of its own."""
+        name = f"s{len(self.hands) + 1}.test"
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env=_bare() | self.environment | {"NEWSLETTER_MAIL_URL": self.relay.url(name)} | dict(more or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.hands.append(Hand(name, process))
+        return self.hands[-1]
+
+    def run_due(self, at: datetime | None = None) -> Hand:
+        """Start what cron starts, at a moment of our choice."""
+        words = ("--at", at.isoformat()) if at else ()
+        return self.start("-m", "newsletter", "run", "--due", *words)
+
+    def worker(self) -> Hand:
+        """Start what a cluster's hosts run."""
+        return self.start("-m", "newsletter", "worker", "--all-lanes")
+
+    def runner(self, *, lease: float, clock: Path | None = None) -> Hand:
+        """Start a sender whose lease is short and whose clock we may move."""
+        words = [str(lease), *([str(clock)] if clock else [])]
+        return self.start(str(Path(__file__).with_name("short_lease.py")), *words)
+
+    def plan(self) -> None:
+        """Fetch, open and plan the issue, and send nothing of it."""
+        with self.parts() as parts:
+            assert [result.error for result in fetch_all(parts.database)] == [None]
+            with parts.database.work() as work:
+                (newsletter,) = newsletter_queries.all_newsletters(work)
+                issue = actions.open_due(work, newsletter=newsletter, rhythm=newsletter.rhythms[0])
+                assert issue is not None
+            planning.plan(parts.database, issue.id)
+
+    def finish(self, at: datetime) -> datetime:
+        """Let runs that nobody disturbs send the rest, each past the leases and waits of those before."""
+        for _ in range(8):
+            code, complaints = self.run_due(at).wait()
+            assert code == 0, complaints
+            books = self.books()
+            assert not books["reasons"].get("sending"), books
+            if not books["open"]:
+                return at
+            at += timedelta(hours=5)
+        raise AssertionError(f"open rows stay for ever: {self.books()}")
+
+    def books(self) -> dict[str, Any]:
+        """Read the books as an operator does."""
+        shown = subprocess.run(
+            [sys.executable, "-m", "newsletter", "issues", "show", "1", "--json"],
+            cwd=ROOT,
+            env=_bare() | self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE,
+        )
+        answer = json.loads(shown.stdout)
+        return {"state": answer["state"], **answer["books"]}
+
+    @contextmanager
+    def parts(self) -> Iterator[Parts]:
+        built = build(load_settings(self.environment), clock=SystemClock())
+        try:
+            yield built
+        finally:
+            built.database.close()
+
+    def end_all(self) -> None:
+        """End every process that is still there."""
+        for hand in self.hands:
+            if hand.process.poll() is None:
+                hand.process.kill()
+                hand.process.communicate()
+
+
+@contextmanager
+def house(
+    folder: Path, database_url: str, relay: Relay, *, readers: int, in_doubt: str = "resend", window: int = WINDOW
+) -> Iterator[House]:
+    """Give an installation with so many readers and an issue that is due now."""
+    environment = {
+        "NEWSLETTER_HOME": str(folder),
+        "NEWSLETTER_DATABASE_URL": database_url,
+        "NEWSLETTER_SECRET_KEYS": KEY,
+        "NEWSLETTER_ADDRESS_KEY": KEY,
+        "NEWSLETTER_BASE_URL": "http://lettre.test",
+        "NEWSLETTER_MAIL_URL": "memory://",
+        "NEWSLETTER_IN_DOUBT": in_doubt,
+        "NEWSLETTER_WINDOW": str(window),
+    }
+    slot = _furnish(environment, folder, readers)
+    its = House(environment, relay, slot, readers, window)
+    try:
+        yield its
+    finally:
+        its.end_all()
+
+
+def _furnish(environment: dict[str, str], folder: Path, readers: int) -> datetime:
+    """Make a newsletter whose slot has just come, its readers since yesterday, and one article."""
+    local = SystemClock().now().astimezone(zone("Africa/Casablanca")).replace(minute=0, second=0, microsecond=0)
+    slot = local.astimezone(UTC)
+    parts = build(load_settings(environment), clock=SetClock(slot - timedelta(days=1)))
+    feed = folder / "feed.xml"
+    feed.write_text(FEED, encoding="utf-8")
+    with parts.database.work() as work:
+        newsletter = add_newsletter(work, new=_newsletter(local))
+        add_source(work, newsletter=newsletter, url=str(feed))
+    first = factories.make_reader(parts, "reader0@example.org")
+    _multiply(parts, first, readers)
+    parts.database.close()
+    return slot
+
+
+def _newsletter(local: datetime) -> NewNewsletter:
+    return NewNewsletter(
+        slug="hebdo",
+        names=factories.NAMES,
+        institution=factories.INSTITUTION,
+        postal_address={"fr": "Rabat", "ar": "الرباط", "en": "Rabat"},
+        cndp_reference="D-000/2026",
+        mail_domain="lettre.example.ma",
+        topics=[NewTopic("services", {"fr": "Services", "ar": "الخدمات", "en": "Services"})],
+        rhythms=[NewRhythm(Frequency.WEEKLY, at=time(local.hour), weekday=local.weekday())],
+    )
+
+
+def _multiply(parts: Parts, first: Subscription, readers: int) -> None:
+    """Copy the first reader, whatever columns its rows have; one by one sign-ups would take minutes."""
+    with parts.database.work() as work:
+        person = dict(work.session.execute(select(Subscriber.__table__)).mappings().one())
+        wish = dict(
+            work.session.execute(select(Subscription.__table__).where(Subscription.id == first.id)).mappings().one()
+        )
+        del person["id"], wish["id"]
+        for start in range(1, readers, 500):
+            addresses = [f"reader{number}@example.org" for number in range(start, min(start + 500, readers))]
+            people = [
+                {**person, "address": each, "address_key": each, "address_hash": f"hash of {each}"}
+                for each in addresses
+            ]
+            numbers = work.session.scalars(insert(Subscriber).returning(Subscriber.id), people).all()
+            work.session.execute(insert(Subscription), [{**wish, "subscriber_id": number} for number in numbers])
+
+
+def _bare() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")} | {
+        "PYTHONPATH": str(ROOT)
+    }
+
+
+Furnish = Callable[..., House]
+
+
+def now() -> datetime:
+    """Return the machine's moment."""
+    return SystemClock().now()
