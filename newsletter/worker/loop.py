@@ -11,13 +11,16 @@ from dataclasses import replace
 from newsletter.base.errors import Unavailable
 from newsletter.bootstrap import Parts
 from newsletter.deliveries.models import LaneName
+from newsletter.operations.reconciling import EVERY as RECONCILE_EVERY
+from newsletter.operations.reconciling import take_back
 from newsletter.operations.sending import TRANSACTIONAL, Postroom, send_due
 from newsletter.operations.stopping import STOPPING, StoppableBackend
+from newsletter.worker.pauses import FIRST_STOP, LONGEST_STOP
+from newsletter.worker.pauses import doubled as _doubled
 
 log = logging.getLogger(__name__)
 EVERY = 0.3  # seconds between two looks: a confirmation leaves within one
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds, while the database does not answer
-FIRST_STOP, LONGEST_STOP = 60.0, 900.0  # seconds, while the mail server stops us
 
 
 def keep_sending(postroom: Postroom, *, lanes: Sequence[LaneName], stop: threading.Event) -> None:
@@ -47,10 +50,6 @@ def _once(postroom: Postroom, lanes: Sequence[LaneName], troubles: int) -> tuple
     return False, EVERY
 
 
-def _doubled(first: float, longest: float, troubles: int) -> float:
-    return min(first * 2.0 ** min(troubles, 20), longest)
-
-
 @contextmanager
 def sending_beside(parts: Parts) -> Iterator[None]:
     """Mail confirmations and notices in a thread of its own as long as the block lasts."""
@@ -63,4 +62,32 @@ def sending_beside(parts: Parts) -> Iterator[None]:
         yield
     finally:
         stop.set()
+        thread.join()
+
+
+def keep_reconciling(postroom: Postroom, *, stop: threading.Event) -> None:
+    """Take back the rows of dead senders every half minute until `stop` is set."""
+    wait = 0.0
+    while not stop.wait(wait):
+        wait = RECONCILE_EVERY
+        try:
+            take_back(postroom.database, postroom.lanes, in_doubt=postroom.in_doubt)
+        except Unavailable as error:
+            log.warning("%s", error)
+        except Exception:
+            log.exception("reconciling failed")
+
+
+def send_in_threads(postroom: Postroom, *, transactional: int, digests: int, stop: threading.Event) -> None:
+    """Send until `stop` is set; confirmations and notices in threads of their own, so that none waits for an issue."""
+    loops = [threading.Thread(target=keep_reconciling, args=(postroom,), kwargs={"stop": stop}, name="reconciling")]
+    for lanes, count in ((TRANSACTIONAL, transactional), ((LaneName.DIGEST,), digests)):
+        wanted = {"lanes": lanes, "stop": stop}
+        loops += [
+            threading.Thread(target=keep_sending, args=(postroom,), kwargs=wanted, name="sending") for _ in range(count)
+        ]
+    for thread in loops:
+        thread.start()
+    stop.wait()
+    for thread in loops:
         thread.join()
