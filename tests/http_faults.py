@@ -16,7 +16,7 @@ from email.policy import HTTP
 from enum import Enum, auto
 from typing import Any, Self
 
-from smtp_faults import CERTIFICATE
+from smtp_faults import CERTIFICATE, closed_port
 
 
 class Fault(Enum):
@@ -167,14 +167,14 @@ class Mail:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one provider speaks: what is in a request, and its words for a taken and a refused mail."""
+    """How one provider speaks: what is in a request, and its words for a taken mail and for those of these names."""
 
     read: Callable[[Seen], list[Mail]]
     taken: Callable[[int], Said]
-    unknown: Said
-    stopped: Said
+    refused: dict[str, Said]
     welcome: Said
     key_is_in: Callable[[Seen], bool]
+    is_bulk: bool = False
 
 
 class Provider:
@@ -192,28 +192,40 @@ class Provider:
             return self.dialect.welcome
         mails = self.dialect.read(seen)
         names = {mail.recipient.partition("@")[0] for mail in mails}
-        if refused := _by_name(names, self.dialect):
+        if refused := next((WHOLE[name] for name in WHOLE if name in names), None):
+            return refused
+        answers = [self._single(mail) for mail in mails]
+        fault = next((FAULTS[name] for name in FAULTS if name in names), None)
+        if fault is not None:
+            return fault
+        return Said(200, [each.content for each in answers]) if self.dialect.is_bulk else answers[0]
+
+    def _single(self, mail: Mail) -> Said:
+        """Take or refuse one mail."""
+        refused = self.dialect.refused.get(mail.recipient.partition("@")[0])
+        if refused is not None:
             return refused
         with self._lock:
-            self.mails += mails
-            number = len(self.mails)
-        faults = {"lost": Fault.CLOSE, "silent": Fault.SILENCE, "garbage": b"220 this is no HTTP\r\n", "cut": Fault.CUT}
-        for name, fault in faults.items():
-            if name in names:
-                return fault
-        return Said(200, b"<html>") if "empty" in names else self.dialect.taken(number)
+            self.mails.append(mail)
+            return self.dialect.taken(len(self.mails))
 
 
-def _by_name(names: set[str], dialect: Dialect) -> Said | None:
-    answers = {
-        "unknown": dialect.unknown,
-        "stop": dialect.stopped,
-        "busy": Said(429, {"message": "slow down"}),
-        "large": Said(413, b"too large"),
-        "down": Said(503, b"come back later"),
-        "error": Said(500, b"oops"),
-    }
-    return next((answer for name, answer in answers.items() if name in names), None)
+# What befalls a whole request for the sake of one name in it; the faults come when its mails were taken.
+WHOLE: dict[str, Said] = {
+    "busy": Said(429, {"message": "slow down", "Message": "slow down"}),
+    "down": Said(503, b"come back later"),
+    "error": Said(500, b"oops"),
+    "toolarge": Said(413, b"too large"),
+}
+FAULTS: dict[str, Act] = {
+    "lost": Fault.CLOSE,
+    "reset": Fault.RESET,
+    "silent": Fault.SILENCE,
+    "drip": Fault.DRIP,
+    "cut": Fault.CUT,
+    "garbage": b"220 this is no HTTP\r\n",
+    "empty": Said(200, b"<html>"),
+}
 
 
 def _ses(seen: Seen) -> list[Mail]:
@@ -253,38 +265,47 @@ DIALECTS = {
     "ses": Dialect(
         _ses,
         lambda number: Said(200, {"MessageId": f"ses-{number}"}),
-        Said(
-            400,
-            {"message": "Illegal address"},
-            {"x-amzn-ErrorType": "BadRequestException"},
-        ),
-        Said(400, {"message": "paused"}, {"x-amzn-ErrorType": "SendingPausedException:http://x/"}),
+        {
+            "unknown": Said(400, {"message": "Illegal address"}, {"x-amzn-ErrorType": "BadRequestException"}),
+            "large": Said(413, b"too large"),
+            "stop": Said(400, {"message": "paused"}, {"x-amzn-ErrorType": "SendingPausedException:http://x/"}),
+        },
         Said(200, {"SendingEnabled": True}),
         lambda seen: "Credential=AKIDEXAMPLE/" in seen.headers.get("authorization", ""),
     ),
     "mailgun": Dialect(
         _mailgun,
         lambda number: Said(200, {"id": f"<mg-{number}@x>", "message": "Queued. Thank you."}),
-        Said(400, {"message": "'to' parameter is not a valid address. please check documentation"}),
-        Said(403, {"message": "Domain is disabled"}),
+        {
+            "unknown": Said(400, {"message": "'to' parameter is not a valid address. please check documentation"}),
+            "large": Said(413, b"too large"),
+            "stop": Said(403, {"message": "Domain is disabled"}),
+        },
         Said(400, {"message": "to parameter is missing"}),
         lambda seen: seen.headers.get("authorization", "") == "Basic YXBpOmh1bnRlcjJrZXk=",
     ),
     "brevo": Dialect(
         _brevo,
         lambda number: Said(201, {"messageId": f"<brevo-{number}@x>"}),
-        Said(400, {"code": "invalid_parameter", "message": "email is not valid in to"}),
-        Said(400, {"code": "not_enough_credits", "message": "no credits"}),
+        {
+            "unknown": Said(400, {"code": "invalid_parameter", "message": "email is not valid in to"}),
+            "large": Said(413, b"too large"),
+            "stop": Said(400, {"code": "not_enough_credits", "message": "no credits"}),
+        },
         Said(200, {"email": "a@b.c"}),
         lambda seen: seen.headers.get("api-key") == KEY,
     ),
     "postmark": Dialect(
         _postmark,
-        lambda number: Said(200, [{"ErrorCode": 0, "Message": "OK", "MessageID": f"pm-{number}"}]),
-        Said(200, [{"ErrorCode": 300, "Message": "Invalid 'To' address: 'unknown'."}]),
-        Said(200, [{"ErrorCode": 413, "Message": "Account may not send"}]),
+        lambda number: Said(200, {"ErrorCode": 0, "Message": "OK", "MessageID": f"pm-{number}"}),
+        {
+            "unknown": Said(200, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'unknown'."}),
+            "large": Said(200, {"ErrorCode": 300, "Message": "The HtmlBody is too large."}),
+            "stop": Said(200, {"ErrorCode": 413, "Message": "Account may not send"}),
+        },
         Said(200, {"Name": "a server"}),
         lambda seen: seen.headers.get("x-postmark-server-token") == KEY,
+        is_bulk=True,
     ),
 }
 URLS = {
@@ -301,3 +322,10 @@ def provider(name: str, *, options: Sequence[str] = ("answer=1",)) -> Iterator[t
     running = Provider(DIALECTS[name])
     with ApiServer(running.act) as server:
         yield running, server, URLS[name] + "&".join([f"endpoint={server.url}", *options])
+
+
+@contextlib.contextmanager
+def closed_endpoint() -> Iterator[str]:
+    """Give the address of an API where nobody listens."""
+    with closed_port() as port:
+        yield f"http://127.0.0.1:{port}"

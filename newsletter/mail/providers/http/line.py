@@ -146,7 +146,8 @@ class Line:
 
         :raises Broken: if it was not written to its end, and so cannot have been taken
         """
-        link.sock.settimeout(self._endpoint.limits.answer)
+        link.timeout = self._endpoint.limits.answer  # which urllib3 sets again before it reads
+        link.sock.settimeout(link.timeout)
         headers = {"User-Agent": USER_AGENT, **request.headers}
         try:
             link.request(request.method, request.path, body=request.body, headers=headers, preload_content=False)

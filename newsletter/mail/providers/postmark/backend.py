@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formataddr
 from typing import Any
 from urllib.parse import SplitResult
@@ -98,13 +98,14 @@ class PostmarkApi:
         return _by_code(code, text)
 
     def _whole(self, count: int, answer: Answer) -> Ruling:
-        """Rule over a request that was refused as a whole: its mails are not to blame, unless there is only one."""
+        """Rule over a request that was refused as a whole; of several mails none is to blame, nor tried in vain."""
         content = answer.content
         code = content.get("ErrorCode") if isinstance(content, dict) else None
         text = answer.said("Message")
-        if answer.status != 422 or not isinstance(code, int):
-            return by_status(answer, text)
-        return _by_code(code, text) if count == 1 or code != 300 else Ruling(Outcome.STOP, "server_refuses", text, 422)
+        ruling = _by_code(code, text) if answer.status == 422 and code is not None else by_status(answer, text)
+        if ruling.outcome is Outcome.FAILED and count > 1:  # in other company it may pass
+            return replace(ruling, outcome=Outcome.DEFERRED, reason="request_refused")
+        return ruling
 
 
 def _by_code(code: object, text: str) -> Ruling:
