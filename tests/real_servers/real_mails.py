@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
@@ -11,11 +11,12 @@ from urllib.parse import quote
 from real_parts import DOMAIN, PASSWORD, USER, Doors
 
 from newsletter.mail.headers import encode_header, encode_mailbox, encode_structured
-from newsletter.mail.port import Message, Verdict
+from newsletter.mail.port import Message, Outcome, Verdict
 from newsletter.mail.registry import backend_from_url
 from newsletter.mail.template import Compiled, compile_message, marker
 
 WINDOW = 32  # messages under way, as the sending engine has them
+ROUNDS = 10
 PATIENCE = 60.0
 TOKEN = 24  # characters of the blank that differs from mail to mail
 SUBJECT = "رسالة الأسبوع · La lettre de la semaine"
@@ -59,6 +60,15 @@ def mail(
     """Make a mail; `body` is the rest of its headers, a blank line, and the text."""
     to = recipient or _reader(key)
     return _message(key, to, _headers(key, to), body, sender=sender)
+
+
+def send_again(url: str, mails: Sequence[Message], verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Send what was deferred once more, as often as it is; returns the last verdict of each mail."""
+    last = {verdict.key: verdict for verdict in verdicts}
+    for _ in range(ROUNDS):
+        deferred = [each for each in mails if last[each.key].outcome is Outcome.DEFERRED]
+        last |= {verdict.key: verdict for verdict in send(url, deferred)}
+    return list(last.values())
 
 
 def send(url: str, mails: Iterable[Message]) -> list[Verdict]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import ClassVar, Self
 
 from smtp_faults import CERTIFICATE
 
@@ -19,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TREES = REPOSITORY / ".venv" / "mail-servers"
 USER, PASSWORD = "editor", "s3cret-of-the-tests"
 DOMAIN = "readers.test"
+READER_NAMES = re.compile(r"reader[0-9]+@readers[.]test")
 LARGEST = 1_000_000  # octets that each server takes
 STARTING = 20.0  # seconds that a server may need
 READER = 62_599  # the user who owns the arrived mails; no user of this machine
@@ -51,27 +54,34 @@ class Doors:
         return cls(*ports)
 
 
-class RealServer(Protocol):
-    """A server of somebody else's, running on loopback."""
+class RealServer(ABC):
+    """A server of somebody else's on loopback; takes readerN@readers.test, says 4xx to later@, 5xx to all others.
 
-    name: str
-    auth: str  # how it keeps its passwords
+    It refuses the sender refused@news.test, and after the dot what comes from spam@news.test.
+    """
+
+    name: ClassVar[str]
+    auth: ClassVar[Mapping[str, str]]  # the mechanism that it offers at each door
+    mails_per_connection: ClassVar[Mapping[str, int]] = {}  # after so many mails at a door it says 421
+    breaks_tls: bool = False  # it offers TLS, and no handshake ever succeeds
+    version: str
     doors: Doors
 
-    @property
-    def version(self) -> str: ...
+    @abstractmethod
+    def start(self) -> None:
+        """Run it; returns when it listens at all doors."""
 
-    def start(self) -> None: ...
+    @abstractmethod
+    def stop(self) -> None:
+        """End it, and clear away what it wrote."""
 
-    def stop(self) -> None: ...
-
+    @abstractmethod
     def arrived(self) -> Sequence[Arrived]:
         """Return what it has delivered up to now."""
-        ...
 
+    @abstractmethod
     def log(self) -> str:
         """Return what it said, for people."""
-        ...
 
 
 class Tree:
@@ -84,6 +94,7 @@ class Tree:
         assert os.geteuid() == 0, f"{name} gives its processes to several users: only root can run its tests"
         self.root = TREES / "running" / f"{name}-{os.getpid()}"
         shutil.rmtree(self.root, ignore_errors=True)
+        self.version = (TREES / name / ".complete").read_text().strip()
         shutil.copytree(TREES / name, self.root, symlinks=True, copy_function=os.link)
         self._device("null", 1, 3)
         self._device("urandom", 1, 9)
@@ -178,17 +189,27 @@ class Tree:
         path.chmod(0o666)
 
 
-def read_maildir(inbox: Path, recipient_header: bytes) -> Iterator[Arrived]:
-    """Read the mails of a maildir; the server wrote the recipient into a header, and the sender into Return-Path."""
-    for file in sorted((inbox / "new").iterdir()):
-        data = file.read_bytes().replace(b"\n", b"\r\n")
-        yield Arrived(_address(data, recipient_header), _address(data, b"Return-Path"), data)
+class Inbox:
+    """The maildir of all readers; the server wrote the recipient into a header, and the sender into Return-Path."""
+
+    def __init__(self, tree: Tree, recipient_header: bytes) -> None:
+        self._new = tree.root / "var/mail/inbox/new"
+        self._header = recipient_header
+        self._read: dict[str, Arrived] = {}
+
+    def arrived(self) -> list[Arrived]:
+        """Return all that is in there."""
+        files = list(self._new.iterdir()) if self._new.exists() else []
+        for file in files:
+            if file.name not in self._read:  # a file appears there when it is complete, and never changes
+                data = file.read_bytes().replace(b"\n", b"\r\n")
+                self._read[file.name] = Arrived(_address(data, self._header), _address(data, b"Return-Path"), data)
+        return [self._read[file.name] for file in files]
 
 
 def _address(data: bytes, header: bytes) -> str:
-    start = data.index(b"\r\n" + header + b": ") if not data.startswith(header + b": ") else -2
-    line = data[start + 2 : data.index(b"\r\n", start + 2)]
-    return line.partition(b": ")[2].strip(b"<> ").decode()
+    found = re.search(rb"^%s: *<?([^<>\r]*)" % header, data, re.IGNORECASE | re.MULTILINE)
+    return found[1].decode() if found else ""
 
 
 def _chrooted_in(root: Path) -> list[int]:

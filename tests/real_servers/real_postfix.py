@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import ClassVar
 
-from real_parts import DOMAIN, LARGEST, PASSWORD, READER, USER, Arrived, Doors, Tree, read_maildir
+from real_parts import DOMAIN, LARGEST, PASSWORD, READER, USER, Arrived, Doors, Inbox, RealServer, Tree
 
 _MAIN = """\
 compatibility_level = 3.6
@@ -37,6 +39,8 @@ smtpd_sender_restrictions = $refused_senders
 smtpd_recipient_restrictions =
     check_recipient_access inline:{{{{later@{domain} = 450 4.7.1 come back later}}}}, reject_unlisted_recipient
 smtpd_relay_restrictions = reject_unauth_destination
+smtpd_end_of_data_restrictions =
+    check_sender_access inline:{{{{spam@news.test = REJECT 5.7.1 This looks like spam}}}}
 smtpd_sasl_path = smtpd
 cyrus_sasl_config_path = /etc/postfix/sasl
 smtpd_sasl_local_domain = mx.test
@@ -67,21 +71,22 @@ _SASL = "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN
 _QUEUES = ["incoming", "active", "deferred", "bounce", "defer", "corrupt", "flush", "hold", "saved", "trace", "private"]
 
 
-class Postfix:
-    """Takes readerN@readers.test, and later@ never."""
+class Postfix(RealServer):
+    """One with PIPELINING and everything else."""
 
     name = "postfix"
-    auth = "sasldb"
+    auth: ClassVar[Mapping[str, str]] = {"plain": "-", "submission": "PLAIN", "implicit": "PLAIN"}
 
     def __init__(self) -> None:
         self.doors = Doors.free()
         self._tree = Tree(self.name)
-        self.version = self._tree.run("/usr/sbin/postconf", "-d", "-h", "mail_version").split()[0]
+        self._inbox = Inbox(self._tree, b"Delivered-To")
+        self.version = self._tree.version
 
     def start(self) -> None:
         tree = self._tree
         user = tree.users(["postfix"], ["postdrop"])
-        doors = {name: f"127.0.0.1:{getattr(self.doors, name)}" for name in ("plain", "submission", "implicit")}
+        doors = {name: f"127.0.0.1:{port}" for name, port in asdict(self.doors).items()}
         tree.write("etc/postfix/main.cf", _MAIN.format(domain=DOMAIN, reader=READER, largest=LARGEST))
         tree.write("etc/postfix/master.cf", _MASTER.format(auth=_AUTH, **doors))
         tree.write("etc/postfix/mailboxes", f"/^reader[0-9]+@{DOMAIN}$/ inbox/\n")
@@ -102,8 +107,7 @@ class Postfix:
         self._tree.stop()
 
     def arrived(self) -> Sequence[Arrived]:
-        inbox = self._tree.root / "var/mail/inbox"
-        return list(read_maildir(inbox, b"Delivered-To")) if inbox.exists() else []
+        return self._inbox.arrived()
 
     def log(self) -> str:
         log = self._tree.root / "var/log/postfix.log"
