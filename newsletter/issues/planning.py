@@ -6,35 +6,46 @@ dies loses nothing but its slice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
+from dataclasses import dataclass
+from time import sleep
+from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from newsletter.db.database import Database, Work
-from newsletter.deliveries import queries as ledger
 from newsletter.deliveries import steps
 from newsletter.deliveries.counting import PLANNER, Moves
-from newsletter.issues import digest, queries
+from newsletter.deliveries.models import DeliveryState
+from newsletter.issues import digest, gathering, queries
 from newsletter.issues import readers as reader_queries
-from newsletter.issues.digest import Candidate, Chosen, Reader
-from newsletter.issues.models import Cohort, Edition, EditionArticle, Issue, IssueState
+from newsletter.issues.choosing import Basis, Content, Remembered
+from newsletter.issues.digest import Chosen
+from newsletter.issues.models import Issue, IssueState
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.subscriptions import queries as subscription_queries
-from newsletter.subscriptions.models import Choice, Form
+from newsletter.subscriptions.models import Form
 
-SLICE = 20_000
 SLOT_PASSED = "slot passed"
 TRIES = 3
 
+# So many readers hold SQLite's only lock for less than 100 ms.
+SLICE_SQLITE = 8_000
+SLICE_POSTGRESQL = 20_000
+# SQLite's waiters look again after 25 ms at most in their first 128 ms, so that whoever came while a slice was written
+# finds the lock free.
+LOCK_FREE_SECONDS = 0.025
 
-def plan(database: Database, issue_id: int, *, size: int = SLICE) -> None:
+
+def plan(database: Database, issue_id: int, *, size: int | None = None) -> None:
     """Plan an issue to its end. Safe to repeat, at once, and after a crash."""
-    in_vain, stood_at = 0, None
+    in_vain, stood_at, slices, remembered = 0, None, 0, Remembered()
     while True:
         try:
-            if not database.in_snapshot(lambda work: plan_slice(work, issue_id, size=size)):
-                return
+            if not database.in_snapshot(lambda work: plan_slice(work, issue_id, size=size, remembered=remembered)):
+                break
         except DBAPIError:
             # Planners that run at once take a slice from each other, or a reader from another issue: whoever comes
             # too late looks again, as long as somebody gets on.
@@ -42,6 +53,23 @@ def plan(database: Database, issue_id: int, *, size: int = SLICE) -> None:
             in_vain, stood_at = in_vain + 1 if stands_at == stood_at else 1, stands_at
             if in_vain == TRIES:
                 raise
+        slices += 1
+        leave_lock_free(database)
+    if slices > 1:
+        _count_anew(database)
+
+
+def leave_lock_free(database: Database) -> None:
+    """Let others write who waited for the lock that a slice held."""
+    if database.is_sqlite:
+        sleep(LOCK_FREE_SECONDS)
+
+
+def _count_anew(database: Database) -> None:
+    """Tell PostgreSQL's planner how many rows there are now, before senders claim them."""
+    if not database.is_sqlite:
+        with database.work() as work:
+            work.session.execute(text("ANALYZE delivery"))
 
 
 def _stands_at(database: Database, issue_id: int) -> int:
@@ -49,31 +77,59 @@ def _stands_at(database: Database, issue_id: int) -> int:
         return queries.issue(work, issue_id).planned_to
 
 
-def plan_slice(work: Work, issue_id: int, *, size: int = SLICE) -> bool:
+def plan_slice(work: Work, issue_id: int, *, size: int | None = None, remembered: Remembered | None = None) -> bool:
     """Plan the next slice of readers; False when the issue is planned."""
     issue = queries.issue(work, issue_id, lock=True)
     if issue.state is not IssueState.PLANNING:
         return False
-    readers = reader_queries.next_slice(work, issue, size=size)
-    if readers is None:
+    moves = Moves()
+    prepared = prepare_slice(work, issue, size=size, remembered=remembered or Remembered(), moves=moves)
+    if prepared is None:
         _close(work, issue)
         return False
-    moves = Moves()
+    reader_queries.skip_readers(work, prepared.readers, moves=moves)
+    reader_queries.insert_deliveries(work, prepared.readers, checked=prepared.checked)
+    prepared.note_pending(issue.batch_id, moves)
+    moves.write(work, sender=PLANNER)
+    return True
+
+
+def prepare_slice(
+    work: Work, issue: Issue, *, size: int | None, remembered: Remembered, moves: Moves
+) -> Prepared | None:
+    """Gather the next slice of readers and choose for each of its cohorts; None when the issue is planned."""
+    readers = gathering.next_slice(work, issue, size=size or (SLICE_SQLITE if work.is_sqlite else SLICE_POSTGRESQL))
+    if readers is None:
+        return None
     uncertain = steps.expire_deferred(
         work,
-        subscriptions=reader_queries.subscriptions_in(work, readers),
+        subscriptions=gathering.subscriptions_in(work, readers),
         keep_batch=issue.batch_id,
         reason=SLOT_PASSED,
         moves=moves,
     )
     queries.raise_watermarks(work, uncertain)
-    issue.audience += reader_queries.count_audience(work, readers)
-    reader_queries.skip_readers(work, readers, moves=moves)
-    _Planner(work, readers).run(moves)
+    found = gathering.gather(work, readers)
+    prepared = _Planner(work, readers, remembered).run(found)
+    issue.audience += found.audience
     issue.planned_to = readers.high
     work.session.flush()
-    moves.write(work, sender=PLANNER)
-    return True
+    return prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A slice whose cohorts have their editions; `chosen` says for each cohort whether there is one for it."""
+
+    readers: gathering.Slice
+    checked: Sequence[int]
+    chosen: Sequence[tuple[reader_queries.CohortCount, bool]]
+
+    def note_pending(self, batch_id: int, moves: Moves) -> None:
+        """Count by family who gets a mail."""
+        families: Counter[str] = sum((line.families for line, has_edition in self.chosen if has_edition), Counter())
+        for family, count in families.items():
+            moves.add(batch_id, family, was=None, now=DeliveryState.PENDING, rows=count)
 
 
 def find_edition(
@@ -87,111 +143,90 @@ def find_edition(
     known: dict[str, int],
 ) -> int:
     """Return the edition of an issue with exactly this content, made now and added to the `known` if there is none."""
-    fingerprint = _fingerprint(language, form, chosen, versions)
-    if fingerprint in known:
-        return known[fingerprint]
-    edition = Edition(
-        issue_id=issue.id,
-        language=language,
-        form=form,
-        fingerprint=fingerprint,
-        articles=[
-            EditionArticle(
-                position=place, article_id=each.article_id, topic_id=each.topic_id, version=versions[each.article_id]
-            )
-            for place, each in enumerate(chosen, 1)
-        ],
-    )
-    work.session.add(edition)
-    work.session.flush()
-    known[fingerprint] = edition.id
-    return edition.id
+    content = Content.of(language, form, chosen, versions)
+    if content.fingerprint not in known:
+        known |= reader_queries.add_editions(work, issue.id, [content])
+    return known[content.fingerprint]
 
 
 def _close(work: Work, issue: Issue) -> None:
     """Go on to sending; an issue with nothing for anyone is empty, one with only skipped readers is finished."""
-    rows = ledger.ledger(work, issue.batch_id)
-    if rows.open:
+    if reader_queries.has_rows(work, issue, only_open=True):
         issue.step(IssueState.SENDING)
         return
-    issue.step(IssueState.FINISHED if rows.rows else IssueState.EMPTY)
+    issue.step(IssueState.FINISHED if reader_queries.has_rows(work, issue) else IssueState.EMPTY)
     issue.finished_at = work.now
 
 
 class _Planner:
-    """Plans the readers of one slice who can be written to.
+    """Chooses for the readers of one slice who can be written to."""
 
-    Each slice chooses anew, also for cohorts that an earlier slice met: articles may have been withdrawn, reinstated
-    or paired since, and no reader shall pay for the slice he happens to be in.
-    """
-
-    def __init__(self, work: Work, readers: reader_queries.Slice) -> None:
+    def __init__(self, work: Work, readers: gathering.Slice, remembered: Remembered) -> None:
         self.work = work
         self.readers = readers
         self.issue = readers.issue
-        self.cut = readers.issue.cut or 0
-        self.topic_order = {topic.id: topic.position for topic in newsletter_queries.topics(work).values()}
-        self.cohorts = reader_queries.cohorts(work, self.issue.id)
-        self.editions = queries.editions(work, self.issue.id)
-        self.versions: Mapping[int, int] = {}
-        self.groups: dict[int, list[Candidate]] = {}
+        self.remembered = remembered
 
-    def run(self, moves: Moves) -> None:
-        lowest = self._lowest_watermark()
-        self.groups = reader_queries.candidates(
-            self.work, newsletter_id=self.issue.newsletter_id, above=lowest, cut=self.cut
-        )
-        self.versions = reader_queries.versions(
-            self.work, {row.article_id for rows in self.groups.values() for row in rows}
-        )
-        checked = [group_id for group_id, rows in self.groups.items() if digest.is_checked(rows)]
-        counted = reader_queries.cohort_keys(self.work, self.readers, checked=checked)
-        choices = subscription_queries.choices(self.work, {key.choice_id for key, _ in counted})
-        for key, count in counted:
-            cohort = self.cohorts.get(key) or self._add_cohort(key)
-            cohort.edition_id = self._edition_for(key, choices[key.choice_id])
-            if cohort.edition_id is None:
-                cohort.nothing_new += count
-        self.work.session.flush()
-        reader_queries.insert_deliveries(self.work, self.readers, checked=checked, moves=moves)
-
-    def _lowest_watermark(self) -> int:
-        lowest = reader_queries.lowest_watermark(self.work, self.readers)
-        return self.cut if lowest is None else lowest
-
-    def _add_cohort(self, key: reader_queries.CohortKey) -> Cohort:
-        cohort = Cohort(
-            issue_id=self.issue.id, choice_id=key.choice_id, watermark=key.watermark, held=key.held, nothing_new=0
-        )
-        self.work.session.add(cohort)
-        self.cohorts[key] = cohort
-        return cohort
-
-    def _edition_for(self, key: reader_queries.CohortKey, choice: Choice) -> int | None:
-        """Return the edition that readers with this in common get; None if there is nothing new for them."""
-        reader = Reader(
-            languages=tuple(choice.languages_since),
-            topics=tuple(choice.topics_since),
-            watermark=key.watermark,
-            held=frozenset(int(group) for group in key.held.split(",") if group),
-        )
-        newer = {
-            group: rows for group, rows in self.groups.items() if any(row.sequence > key.watermark for row in rows)
-        }
-        chosen = digest.choose(newer, reader, cut=self.cut, topic_order=self.topic_order)
-        if not chosen:
-            return None
-        return find_edition(
+    def run(self, found: gathering.Gathered) -> Prepared:
+        basis = self._basis(found)
+        self.remembered.choose_from(basis)
+        checked = [group_id for group_id, rows in basis.groups.items() if digest.is_checked(rows)]
+        lines = reader_queries.cohort_keys(self.work, self.readers, checked=checked)
+        unknown = {line.key.choice_id for line in lines if not self.remembered.knows(line.key)}
+        choices = subscription_queries.choices(self.work, unknown) if unknown else {}
+        wanted = [(line, self.remembered.content(line.key, choices)) for line in lines]
+        editions = self._editions(wanted)
+        reader_queries.write_cohorts(
             self.work,
-            self.issue,
-            language=choice.language_codes[0],
-            form=choice.form,
-            chosen=chosen,
-            versions=self.versions,
-            known=self.editions,
+            new=[self._cohort(line, content, editions) for line, content in wanted if line.id is None],
+            changed=[
+                self._cohort(line, content, editions)
+                for line, content in wanted
+                if line.id is not None and (content is None or content.fingerprint != line.fingerprint)
+            ],
+        )
+        return Prepared(self.readers, checked, [(line, content is not None) for line, content in wanted])
+
+    def _basis(self, found: gathering.Gathered) -> Basis:
+        cut = self.issue.cut or 0
+        above = cut if found.lowest_watermark is None else found.lowest_watermark
+        topics = newsletter_queries.topics(self.work).values()
+        groups = reader_queries.candidates(self.work, newsletter_id=self.issue.newsletter_id, above=above, cut=cut)
+        return Basis(
+            above=above,
+            cut=cut,
+            topic_order={each.id: each.position for each in topics if each.newsletter_id == self.issue.newsletter_id},
+            groups=groups,
+            versions=reader_queries.versions(self.work, {row.article_id for rows in groups.values() for row in rows}),
         )
 
+    def _editions(self, wanted: Sequence[tuple[reader_queries.CohortCount, Content | None]]) -> Mapping[str, int]:
+        """Return the editions by their fingerprint, the missing ones made now."""
+        needed = {
+            content.fingerprint: content
+            for line, content in wanted
+            if content is not None and content.fingerprint != line.fingerprint
+        }
+        if not needed:
+            return {}
+        known = queries.editions(self.work, self.issue.id)
+        missing = [content for fingerprint, content in needed.items() if fingerprint not in known]
+        return known | reader_queries.add_editions(self.work, self.issue.id, missing)
 
-def _fingerprint(language: str, form: Form, chosen: Sequence[Chosen], versions: Mapping[int, int]) -> str:
-    content = " ".join(f"{each.topic_id}:{each.article_id}.{versions[each.article_id]}" for each in chosen)
-    return sha256(f"{language} {form} {content}".encode()).hexdigest()
+    def _cohort(
+        self, line: reader_queries.CohortCount, content: Content | None, editions: Mapping[str, int]
+    ) -> dict[str, Any]:
+        values = {
+            "edition_id": None if content is None else editions[content.fingerprint],
+            "nothing_new": line.nothing_new + (line.readers if content is None else 0),
+        }
+        if line.id is not None:
+            return {"id": line.id, **values}
+        key = line.key
+        return {
+            "issue_id": self.issue.id,
+            "choice_id": key.choice_id,
+            "watermark": key.watermark,
+            "held": key.held,
+            **values,
+        }

@@ -1,140 +1,143 @@
-"""The SQL of an issue's readers: slices, cohorts, their rows. Set-based: no statement returns a row per reader."""
+"""The SQL of an issue's readers: cohorts and their rows. Set-based: no statement returns a row per reader."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    Select,
-    String,
-    and_,
-    cast,
-    exists,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-)
+from sqlalchemy import CTE, ColumnElement, String, and_, cast, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from newsletter.articles.models import Article, Availability
 from newsletter.db.database import Work
 from newsletter.db.parameters import in_chunks
 from newsletter.deliveries.counting import Moves
-from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES, Delivery, DeliveryState
+from newsletter.deliveries.models import GIVEN_STATES, Delivery, DeliveryState
+from newsletter.issues.choosing import CohortKey, Content
 from newsletter.issues.digest import Candidate
-from newsletter.issues.models import Cohort, EditionArticle, Issue
+from newsletter.issues.gathering import Slice, any_changed, gathered, is_open, note_skipped
+from newsletter.issues.models import Cohort, Edition, EditionArticle, Issue
 from newsletter.newsletters.models import Topic
-from newsletter.subscribers.models import Purpose, Subscriber
-from newsletter.subscribers.queries import is_closed
-from newsletter.subscriptions.models import Subscription, SubscriptionState
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """The readers of an issue whose subscription is above `low` and not above `high`."""
+@dataclass(slots=True)
+class CohortCount:
+    """A cohort of a slice: its readers by family, and what an earlier slice noted for it (no `id`: none met it)."""
 
-    issue: Issue
-    low: int
-    high: int
+    key: CohortKey
+    id: int | None
+    nothing_new: int
+    edition_id: int | None
+    fingerprint: str | None
+    families: Counter[str] = field(default_factory=Counter)
 
-
-@dataclass(frozen=True, slots=True)
-class CohortKey:
-    """What readers of one cohort have in common; `held` lists group numbers, separated by commas."""
-
-    choice_id: int
-    watermark: int
-    held: str
-
-
-def next_slice(work: Work, issue: Issue, *, size: int) -> Slice | None:
-    """Return the next `size` readers to plan, or None when all are planned."""
-    ids = (
-        select(Subscription.id)
-        .where(*_audience(issue), Subscription.id > issue.planned_to, Subscription.id <= (issue.plan_to or 0))
-        .order_by(Subscription.id)
-        .limit(size)
-        .subquery()
-    )
-    high = work.session.scalar(select(func.max(ids.c.id)))
-    return None if high is None else Slice(issue, issue.planned_to, high)
-
-
-def count_audience(work: Work, readers: Slice) -> int:
-    """Count the readers of a slice."""
-    return work.session.scalars(select(func.count()).select_from(Subscription).where(*_in_slice(work, readers))).one()
-
-
-def subscriptions_in(work: Work, readers: Slice) -> Select[int]:
-    """Return the query of a slice's subscriptions."""
-    return select(Subscription.id).where(*_in_slice(work, readers))
+    @property
+    def readers(self) -> int:
+        return self.families.total()
 
 
 def skip_readers(work: Work, readers: Slice, *, moves: Moves) -> None:
-    """Write a skipped row for each reader who has an open earlier mail or whose address is closed."""
-    open_mail = exists().where(Delivery.subscription_id == Subscription.id, Delivery.state.in_(OPEN_STATES))
-    closed = or_(is_closed(Purpose.NEWS), Subscriber.address.is_(None))
-    for reason, condition in (("earlier_issue_open", open_mail), ("suppressed", and_(closed, ~open_mail))):
-        _insert_deliveries(
-            work,
-            readers,
-            _columns(readers.issue, work, DeliveryState.SKIPPED, reason=literal(reason), settled=True),
-            condition,
-            moves=moves,
-        )
+    """Write a skipped row for each gathered reader who has an open earlier mail or whose address is closed."""
+    columns = _columns(
+        readers.issue,
+        work,
+        DeliveryState.SKIPPED,
+        subscriber=gathered.c.subscriber_id,
+        subscription=gathered.c.subscription_id,
+        family=gathered.c.family,
+        reason=gathered.c.reason,
+        settled=True,
+    )
+    wanted = select(*columns.values()).where(gathered.c.reason.is_not(None))
+    work.session.execute(insert(Delivery).from_select(list(columns), wanted))
+    note_skipped(work, readers.issue.batch_id, moves=moves)
 
 
-def cohort_keys(work: Work, readers: Slice, *, checked: Sequence[int]) -> list[tuple[CohortKey, int]]:
-    """Count the readers of a slice who have no row yet by what they have in common."""
+def cohort_keys(work: Work, readers: Slice, *, checked: Sequence[int]) -> Collection[CohortCount]:
+    """Count the gathered readers who wait for a mail by what they have in common."""
     waiting = _waiting(work, readers, checked)
     key = (waiting.c.choice_id, waiting.c.watermark, waiting.c.held)
-    rows = work.session.execute(select(*key, func.count()).group_by(*key))
-    return [(CohortKey(choice, watermark, groups), count) for choice, watermark, groups, count in rows]
+    counted = select(*key, waiting.c.family, func.count().label("readers")).group_by(*key, waiting.c.family).subquery()
+    rows = work.session.execute(
+        select(counted, Cohort.id, Cohort.nothing_new, Cohort.edition_id, Edition.fingerprint)
+        .outerjoin(Cohort, _is_cohort_of(counted.c, readers.issue))
+        .outerjoin(Edition, Edition.id == Cohort.edition_id)
+    )
+    found: dict[CohortKey, CohortCount] = {}
+    for choice_id, watermark, held, family, count, number, nothing_new, edition_id, fingerprint in rows:
+        each = CohortKey(choice_id, watermark, held)
+        line = found.setdefault(each, CohortCount(each, number, nothing_new or 0, edition_id, fingerprint))
+        line.families[family] += count
+    return found.values()
 
 
-def cohorts(work: Work, issue_id: int) -> dict[CohortKey, Cohort]:
-    """Return the cohorts of an issue that are known already."""
-    rows = work.session.scalars(select(Cohort).where(Cohort.issue_id == issue_id))
-    return {CohortKey(row.choice_id, row.watermark, row.held): row for row in rows}
+def add_editions(work: Work, issue_id: int, contents: Sequence[Content]) -> dict[str, int]:
+    """Write an edition for each of these contents and return their numbers by fingerprint."""
+    if not contents:
+        return {}
+    rows = work.session.execute(
+        insert(Edition).returning(Edition.fingerprint, Edition.id),
+        [
+            {"issue_id": issue_id, "language": each.language, "form": each.form, "fingerprint": each.fingerprint}
+            for each in contents
+        ],
+    )
+    numbers = {row.fingerprint: row.id for row in rows}
+    work.session.execute(
+        insert(EditionArticle),
+        [
+            {
+                "edition_id": numbers[content.fingerprint],
+                "position": place,
+                "article_id": each.article_id,
+                "topic_id": each.topic_id,
+                "version": content.versions[each.article_id],
+            }
+            for content in contents
+            for place, each in enumerate(content.chosen, 1)
+        ],
+    )
+    return numbers
 
 
-def insert_deliveries(work: Work, readers: Slice, *, checked: Sequence[int], moves: Moves) -> None:
-    """Write a pending row for each reader of a slice whose cohort has an edition."""
+def write_cohorts(work: Work, *, new: Sequence[Mapping[str, Any]], changed: Sequence[Mapping[str, Any]]) -> None:
+    """Write new cohorts, and what has changed of known ones (by `id`)."""
+    if new:
+        work.session.execute(insert(Cohort), new)
+    if changed:
+        work.session.execute(update(Cohort), changed)
+
+
+def insert_deliveries(work: Work, readers: Slice, *, checked: Sequence[int]) -> None:
+    """Write a pending row for each gathered reader whose cohort has an edition."""
     waiting = _waiting(work, readers, checked)
     columns = _columns(
         readers.issue,
         work,
         DeliveryState.PENDING,
         subscriber=waiting.c.subscriber_id,
-        subscription=waiting.c.id,
+        subscription=waiting.c.subscription_id,
+        family=waiting.c.family,
         content=Cohort.edition_id,
     )
-    _insert(
-        work,
-        readers,
-        columns,
+    # An outer join that no planner turns into an inner one: SQLite would go through the readers once for each cohort.
+    wanted = (
         select(*columns.values())
         .select_from(waiting)
-        .join(Subscriber, Subscriber.id == waiting.c.subscriber_id)
-        .join(
-            Cohort,
-            and_(
-                Cohort.issue_id == readers.issue.id,
-                Cohort.choice_id == waiting.c.choice_id,
-                Cohort.watermark == waiting.c.watermark,
-                Cohort.held == waiting.c.held,
-                Cohort.edition_id.is_not(None),
-            ),
-        ),
-        moves=moves,
+        .outerjoin(Cohort, _is_cohort_of(waiting.c, readers.issue))
+        .where(func.coalesce(Cohort.edition_id, 0) > 0)
     )
+    work.session.execute(insert(Delivery).from_select(list(columns), wanted))
+
+
+def has_rows(work: Work, issue: Issue, *, only_open: bool = False) -> bool:
+    """Say whether an issue has rows at all, or open ones: at once, however many they are."""
+    rows = select(Delivery.id).where(Delivery.batch_id == issue.batch_id)
+    if only_open:
+        rows = rows.where(is_open(Delivery))
+    return bool(work.session.scalar(select(rows.exists())))
 
 
 def candidates(work: Work, *, newsletter_id: int, above: int, cut: int) -> dict[int, list[Candidate]]:
@@ -167,13 +170,6 @@ def candidates(work: Work, *, newsletter_id: int, above: int, cut: int) -> dict[
     return groups
 
 
-def lowest_watermark(work: Work, readers: Slice) -> int | None:
-    """Return the lowest watermark of a slice's readers who have no row yet, or None if there are none."""
-    return work.session.scalar(
-        select(func.min(Subscription.watermark)).where(*_in_slice(work, readers), ~_have_row(work, readers))
-    )
-
-
 def versions(work: Work, article_ids: Iterable[int]) -> dict[int, int]:
     """Return the version of each of these articles; nobody withdraws, pairs or corrects one before this work ends.
 
@@ -186,53 +182,26 @@ def versions(work: Work, article_ids: Iterable[int]) -> dict[int, int]:
     return found
 
 
-def _audience(issue: Issue) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Subscription.newsletter_id == issue.newsletter_id,
-        Subscription.frequency == issue.frequency,
-        Subscription.state == SubscriptionState.ACTIVE,
-    )
-
-
-def _in_slice(work: Work, readers: Slice) -> tuple[ColumnElement[bool], ...]:
-    return (
-        *_audience(readers.issue),
-        Subscription.id > readers.low,
-        Subscription.id <= readers.high,
-        or_(Subscription.paused_until.is_(None), Subscription.paused_until <= work.now),
+def _is_cohort_of(key: Any, issue: Issue) -> ColumnElement[bool]:
+    return and_(
+        Cohort.issue_id == issue.id,
+        Cohort.choice_id == key.choice_id,
+        Cohort.watermark == key.watermark,
+        Cohort.held == key.held,
     )
 
 
 def _waiting(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
-    """Return the readers of a slice who have no row yet, each with the key of the cohort.
-
-    Read once, as it stands: of a batch that grows from nothing PostgreSQL knows too little to join it well.
-    """
-    columns = (Subscription.id, Subscription.subscriber_id, Subscription.choice_id, Subscription.watermark)
-    if not checked and not _any_changed(work, readers):
+    """Return the gathered readers who wait for a mail, each with the key of the cohort."""
+    columns = [gathered.c[name] for name in ("subscription_id", "subscriber_id", "family", "choice_id", "watermark")]
+    if not checked and not any_changed(work):
         wanted = select(*columns, literal("").label("held"))
     else:
         held = _held(work, readers, checked)
         wanted = select(*columns, func.coalesce(held.c.held, "").label("held")).outerjoin(
-            held, held.c.subscription_id == Subscription.id
+            held, held.c.subscription_id == gathered.c.subscription_id
         )
-    return _read_once(wanted.where(*_in_slice(work, readers), ~_have_row(work, readers)).cte("waiting"))
-
-
-def _have_row(work: Work, readers: Slice) -> ColumnElement[bool]:
-    """Return the condition that a Subscription of this slice has its row in the issue's batch already."""
-    # PostgreSQL reads the slice's rows and joins them; SQLite looks each up, and would read them all for each.
-    ranges = (
-        () if work.is_sqlite else (Delivery.subscription_id > readers.low, Delivery.subscription_id <= readers.high)
-    )
-    return exists().where(
-        Delivery.batch_id == readers.issue.batch_id, Delivery.subscriber_id == Subscription.subscriber_id, *ranges
-    )
-
-
-def _any_changed(work: Work, readers: Slice) -> bool:
-    changed = select(Subscription.id).where(*_in_slice(work, readers), Subscription.changed)
-    return bool(work.session.scalar(select(changed.exists())))
+    return wanted.where(gathered.c.reason.is_(None)).cte("waiting")
 
 
 def _held(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
@@ -244,21 +213,21 @@ def _held(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
     newer = exists().where(
         Availability.article_id == version.id,
         version.group_id == Article.group_id,
-        Availability.sequence > Subscription.watermark,
+        Availability.sequence > gathered.c.watermark,
         Availability.sequence <= readers.issue.cut,
     )
     pairs = (
         select(Delivery.subscription_id, Article.group_id)
         .distinct()
-        .join(Subscription, Subscription.id == Delivery.subscription_id)
+        .join(gathered, gathered.c.subscription_id == Delivery.subscription_id)
         .join(EditionArticle, EditionArticle.edition_id == Delivery.content_id)
         .join(Article, Article.id == EditionArticle.article_id)
         .where(
-            *_in_slice(work, readers),
+            gathered.c.reason.is_(None),
             Delivery.subscription_id > readers.low,
             Delivery.subscription_id <= readers.high,
             Delivery.state.in_(GIVEN_STATES),
-            or_(Subscription.changed, Article.group_id.in_(checked)) if checked else Subscription.changed,
+            or_(gathered.c.changed, Article.group_id.in_(checked)) if checked else gathered.c.changed,
             newer,
         )
         .order_by(Delivery.subscription_id, Article.group_id)
@@ -268,11 +237,8 @@ def _held(work: Work, readers: Slice, checked: Sequence[int]) -> CTE:
     # keeps that of the subquery and, before 3.44, knows none of its own.
     groups = func.aggregate_strings(cast(pairs.c.group_id, String), ",")
     held = groups if work.is_sqlite else groups.aggregate_order_by(pairs.c.group_id)
-    return _read_once(select(pairs.c.subscription_id, held.label("held")).group_by(pairs.c.subscription_id).cte("held"))
-
-
-def _read_once(table: CTE) -> CTE:
-    return table.prefix_with("MATERIALIZED")
+    by_reader = select(pairs.c.subscription_id, held.label("held")).group_by(pairs.c.subscription_id)
+    return by_reader.cte("held").prefix_with("MATERIALIZED")
 
 
 def _columns(
@@ -280,8 +246,9 @@ def _columns(
     work: Work,
     state: DeliveryState,
     *,
-    subscriber: Any = Subscription.subscriber_id,
-    subscription: Any = Subscription.id,
+    subscriber: Any,
+    subscription: Any,
+    family: Any,
     reason: Any = None,
     content: Any = None,
     settled: bool = False,
@@ -292,7 +259,7 @@ def _columns(
         "subscriber_id": subscriber,
         "subscription_id": subscription,
         "occasion": literal(0),
-        "family": Subscriber.family,
+        "family": family,
         "state": literal(state, Delivery.state.type),
         "created_at": now,
     }
@@ -303,24 +270,3 @@ def _columns(
     if settled:
         columns["settled_at"] = now
     return columns
-
-
-def _insert_deliveries(
-    work: Work, readers: Slice, columns: Mapping[str, Any], condition: ColumnElement[bool], *, moves: Moves
-) -> None:
-    wanted = (
-        select(*columns.values())
-        .select_from(Subscription)
-        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(*_in_slice(work, readers), condition)
-    )
-    _insert(work, readers, columns, wanted, moves=moves)
-
-
-def _insert(work: Work, readers: Slice, columns: Mapping[str, Any], wanted: Select[Any], *, moves: Moves) -> None:
-    """Write the rows and note how many there are of each family."""
-    made = work.session.execute(
-        insert(Delivery).from_select(list(columns), wanted).returning(Delivery.state, Delivery.family)
-    )
-    for (state, family), count in Counter((row.state, row.family) for row in made).items():
-        moves.add(readers.issue.batch_id, family, was=None, now=state, rows=count)

@@ -1,21 +1,22 @@
-"""What a run would do at this moment, found by planning in works that are rolled back: nothing is written or sent."""
+"""What a run would do at this moment, found by planning in works that are rolled back: nothing is kept or sent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
 from newsletter.base.clock import zone
 from newsletter.db.database import Database, Work
-from newsletter.deliveries.models import Batch, DeliveryState, LaneName
-from newsletter.issues import actions, planning, schedule
-from newsletter.issues import readers as reader_queries
+from newsletter.deliveries.counting import Moves
+from newsletter.deliveries.models import Batch, LaneName
+from newsletter.issues import actions, gathering, planning, schedule
 from newsletter.issues.books import NOTHING_NEW
+from newsletter.issues.choosing import Remembered
 from newsletter.issues.models import Issue, IssueState
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Frequency, Newsletter, Rhythm
-from newsletter.operations import queries
 from newsletter.subscriptions import queries as subscription_queries
 
 
@@ -50,18 +51,49 @@ class Forecast:
     languages: list[LanguageForecast]
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one slice of a rhythm's readers brings, counted by language and reason (None: a mail).
+
+    `planned_to` is the last subscription of the slice, or None when there was no further one.
+    """
+
+    forecast: Forecast
+    counts: Counter[tuple[str, str | None]]
+    planned_to: int | None
+
+
 def forecast(database: Database) -> list[Forecast]:
-    """Count, for each rhythm, who would get a mail now. Takes the database's write lock, one rhythm at a time."""
+    """Count, for each rhythm, who would get a mail now. Nobody waits longer for it than for a plan."""
     with database.reading() as work:
         rhythms = [
             (newsletter.id, rhythm.id)
             for newsletter in newsletter_queries.all_newsletters(work)
             for rhythm in newsletter.rhythms
         ]
-    return [database.in_snapshot(partial(_tried, newsletter_id=first, rhythm_id=second)) for first, second in rhythms]
+    return [_of_rhythm(database, newsletter_id=first, rhythm_id=second) for first, second in rhythms]
 
 
-def _tried(work: Work, *, newsletter_id: int, rhythm_id: int) -> Forecast:
+def _of_rhythm(database: Database, *, newsletter_id: int, rhythm_id: int) -> Forecast:
+    """Prepare slice after slice, each in a work of its own that opens the issue anew: none needs what another wrote."""
+    look_at = partial(_look, newsletter_id=newsletter_id, rhythm_id=rhythm_id, remembered=Remembered())
+    first = look = database.in_snapshot(partial(look_at, after=0))
+    counts = Counter(first.counts)
+    while look.planned_to is not None:
+        planning.leave_lock_free(database)
+        look = database.in_snapshot(partial(look_at, after=look.planned_to))
+        counts += look.counts
+    lines = {line.language: line for line in first.forecast.languages}
+    for (language, reason), readers in counts.items():
+        line = lines.setdefault(language, LanguageForecast(language))
+        if reason is None:
+            line.would_get += readers
+        else:
+            line.passed_over[reason] = line.passed_over.get(reason, 0) + readers
+    return replace(first.forecast, languages=list(lines.values()))
+
+
+def _look(work: Work, *, newsletter_id: int, rhythm_id: int, after: int, remembered: Remembered) -> _Look:
     newsletter = newsletter_queries.by_id(work, newsletter_id)
     rhythm = next(each for each in newsletter.rhythms if each.id == rhythm_id)
     due = actions.open_due(work, newsletter=newsletter, rhythm=rhythm)
@@ -69,9 +101,9 @@ def _tried(work: Work, *, newsletter_id: int, rhythm_id: int) -> Forecast:
     is_late = issue.state is IssueState.HELD
     if issue.state is not IssueState.PLANNING:
         actions.release(work, issue=issue)
+    issue.planned_to = after
     work.session.flush()
-    while planning.plan_slice(work, issue.id):
-        pass
+    prepared = planning.prepare_slice(work, issue, size=None, remembered=remembered, moves=Moves())
     found = Forecast(
         newsletter=newsletter.slug,
         time_zone=newsletter.time_zone,
@@ -80,10 +112,11 @@ def _tried(work: Work, *, newsletter_id: int, rhythm_id: int) -> Forecast:
         is_late=is_late,
         slot=issue.slot_at if due else None,
         next_slot=_next_slot(newsletter, rhythm, work.now),
-        languages=_by_language(work, issue),
+        languages=[LanguageForecast(code) for code in newsletter.languages],
     )
+    counts = Counter() if prepared is None else _by_language(work, prepared)
     work.session.rollback()
-    return found
+    return _Look(found, counts, None if prepared is None else prepared.readers.high)
 
 
 def _imagined(work: Work, newsletter: Newsletter, rhythm: Rhythm) -> Issue:
@@ -105,27 +138,16 @@ def _imagined(work: Work, newsletter: Newsletter, rhythm: Rhythm) -> Issue:
     return issue
 
 
-def _by_language(work: Work, issue: Issue) -> list[LanguageForecast]:
-    rows = queries.counts_by_choice(work, issue.batch_id)
-    cohorts = reader_queries.cohorts(work, issue.id)
-    wanted = {row.choice_id for row in rows} | {key.choice_id for key in cohorts}
+def _by_language(work: Work, prepared: planning.Prepared) -> Counter[tuple[str, str | None]]:
+    skipped = gathering.skipped_by_choice(work)
+    wanted = {line.key.choice_id for line, _ in prepared.chosen} | {row.choice_id for row in skipped}
     spoken = {number: choice.language_codes[0] for number, choice in subscription_queries.choices(work, wanted).items()}
-    lines = {code: LanguageForecast(code) for code in issue.newsletter.languages}
-    for row in rows:
-        line = lines.setdefault(spoken[row.choice_id], LanguageForecast(spoken[row.choice_id]))
-        if row.state is DeliveryState.PENDING:
-            line.would_get += row.rows
-        else:
-            _pass_over(line, row.reason or str(row.state), row.rows)
-    for key, cohort in cohorts.items():
-        if cohort.nothing_new:
-            line = lines.setdefault(spoken[key.choice_id], LanguageForecast(spoken[key.choice_id]))
-            _pass_over(line, NOTHING_NEW, cohort.nothing_new)
-    return list(lines.values())
-
-
-def _pass_over(line: LanguageForecast, reason: str, count: int) -> None:
-    line.passed_over[reason] = line.passed_over.get(reason, 0) + count
+    counts: Counter[tuple[str, str | None]] = Counter()
+    for line, has_edition in prepared.chosen:
+        counts[spoken[line.key.choice_id], None if has_edition else NOTHING_NEW] += line.readers
+    for row in skipped:
+        counts[spoken[row.choice_id], row.reason] += row.readers
+    return counts
 
 
 def _next_slot(newsletter: Newsletter, rhythm: Rhythm, now: datetime) -> datetime | None:

@@ -12,7 +12,7 @@ from newsletter.db.database import Work
 from newsletter.deliveries.models import Batch, Delivery, DeliveryState, LaneName
 from newsletter.issues.models import Edition, EditionArticle, Issue
 from newsletter.newsletters.models import Newsletter
-from newsletter.subscriptions.models import Form, Subscription
+from newsletter.subscriptions.models import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,6 @@ class Mailed:
     possible_copies: int
     created_at: datetime
     settled_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ChoiceCount:
-    """How many deliveries of a batch are in a state for a reason, by their readers' choice."""
-
-    choice_id: int
-    state: DeliveryState
-    reason: str | None
-    rows: int
 
 
 def editions_of(work: Work, issue: Issue) -> list[EditionLine]:
@@ -113,14 +103,3 @@ def mailed_to(work: Work, subscriber_id: int, *, limit: int) -> Sequence[Mailed]
         .limit(limit)
     )
     return [Mailed(*tuple(row)) for row in rows]
-
-
-def counts_by_choice(work: Work, batch_id: int) -> list[ChoiceCount]:
-    """Count the deliveries of a batch by their readers' choice, state and reason."""
-    rows = work.session.execute(
-        select(Subscription.choice_id, Delivery.state, Delivery.reason, func.count())
-        .join(Subscription, Subscription.id == Delivery.subscription_id)
-        .where(Delivery.batch_id == batch_id)
-        .group_by(Subscription.choice_id, Delivery.state, Delivery.reason)
-    )
-    return [ChoiceCount(*row) for row in rows]

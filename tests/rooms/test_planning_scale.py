@@ -50,7 +50,7 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_readers(audie
         ground, issue_id = audience(readers)
         counts.append(0)
         event.listen(ground.database.engine, "before_cursor_execute", count)
-        planning.plan(ground.database, issue_id)
+        planning.plan(ground.database, issue_id, size=readers)
         event.remove(ground.database.engine, "before_cursor_execute", count)
         assert books_of(ground, issue_id).open == readers
         with ground.database.reading() as work:
