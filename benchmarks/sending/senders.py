@@ -10,14 +10,13 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from benchmarks.sending import servers
 from benchmarks.sending.ground import Ground, verify
 from benchmarks.sending.measure import Cost, PeakOf, joined
-from benchmarks.sending.servers import program, started
+from benchmarks.sending.servers import program, ready, started
 
 SESSIONS = 16
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +80,49 @@ class SmtpSource:
         return Cost(self.mails, began, ended, used.ru_utime + used.ru_stime, peak.megabytes, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """The loop that one would write by hand: fewer mails, because it is slow and steady."""
+
+    name: str
+    ground: Ground
+    mails: int
+    is_flat: bool = False
+    encoding: str = "8bit"
+    starttls: bool = False
+
+    def send(self, port: int) -> Cost:
+        """Send the first mails of the issue."""
+        with self.ground.copied() as url:
+            order = {
+                "url": url,
+                "home": str(self.ground.folder),
+                "port": port,
+                "mails": self.mails,
+                "is_flat": self.is_flat,
+                "encoding": self.encoding,
+                "starttls": self.starttls,
+            }
+            return joined(run_module("by_hand", order))
+
+
 def run_module(
     module: str, order: Mapping[str, object], *, count: int = 1, environment: Mapping[str, str] | None = None
 ) -> list[Cost]:
     """Run a measured module in processes that begin together, and return what each cost."""
     command = [sys.executable, "-m", f"benchmarks.sending.{module}", json.dumps(order)]
-    known = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}", **(environment or {})}
+    known = {**servers.environment(), **(environment or {})}
     with ExitStack() as stack:
         options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": known}
         processes = [stack.enter_context(started(command, **options)) for _ in range(count)]
         for process in processes:
-            _line(process)
+            ready(process)
         for process in processes:
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        costs = [Cost(**json.loads(_line(process))) for process in processes]
+        costs = [Cost(**json.loads(ready(process))) for process in processes]
         for process in processes:
             if process.wait():
                 raise RuntimeError(f"{module} ended with {process.returncode}")
         return costs
-
-
-def _line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise RuntimeError("a measured process ended before its time")
-    return line

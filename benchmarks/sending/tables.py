@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,24 +36,30 @@ class Table:
         return "\n".join([f"### {self.title}", "", *lines, "", *(f"{note}\n" for note in self.notes)])
 
 
-def speeds(title: str, results: Results, *, beside: Sequence[str], named: Sequence[str]) -> Table:
-    """Return the table of a comparison: rates, costs, and how many times as fast as each of `beside`."""
-    columns = ["", "messages/s", *(f"× {each}" for each in named), "CPU s per 1,000", "peak MB", "above imports MB"]
-    table = Table(title, columns)
+def speeds(title: str, results: Results, *, beside: Mapping[str, str]) -> Table:
+    """Return the table of a comparison: rates, how many times as fast as each of `beside` (name: heading), costs."""
+    table = Table(title, ["", "messages/s", *beside.values(), "CPU s per 1,000", "peak MB", "above imports MB"])
     for name in results.costs:
-        ratios = ["" if name == other else f"{results.ratio(name, other):.2f}" for other in beside]
         grown = results.grown_mb(name)
         table.rows.append(
             [
                 name,
                 f"{results.rate(name):,.0f}",
-                *ratios,
+                *("" if name == other else f"{results.ratio(name, other):.2f}" for other in beside),
                 f"{results.cpu_per_thousand(name):.3f}",
                 f"{results.peak_mb(name):.0f}",
                 f"{grown:.1f}" if grown else "",
             ]
         )
     return table
+
+
+def aim(what: str, value: float, *, least: float | None = None, most: float | None = None) -> str:
+    """Say whether a figure is what it should be."""
+    if least is not None:
+        return f"Aim: {what} ≥ {least:g}: {value:.2f}, {'met' if value >= least else 'MISSED'}."
+    assert most is not None
+    return f"Aim: {what} ≤ {most:g}: {value:.3g}, {'met' if value <= most else 'MISSED'}."
 
 
 def machine() -> str:
