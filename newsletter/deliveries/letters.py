@@ -53,11 +53,10 @@ def letterhead(newsletter: Newsletter, language: str) -> Letterhead:
     )
 
 
-def digest_headers(head: Letterhead, links: Links, *, subject: str, issue_id: int) -> Sequence[tuple[str, str] | bytes]:
-    """Return the headers that all readers of an edition share."""
+def digest_headers(head: Letterhead, links: Links, *, issue_id: int) -> Sequence[bytes]:
+    """Return the headers that all readers of an issue in one language share; the subject is each edition's own."""
     return [
         encode_mailbox("From", head.institution, head.sender),
-        ("Subject", subject),
         encode_list_id(head.name, head.list_id),
         encode_structured("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         encode_structured("List-Help", f"<{links.home(head.language)}>"),

@@ -15,7 +15,7 @@ from newsletter.bootstrap import Parts
 from newsletter.demo import mailbox, sample
 from newsletter.demo.citizen import Citizen
 from newsletter.demo.pages import SampleSite
-from newsletter.issues.compiling import SHOWN_ARTICLES
+from newsletter.issues.press import SHOWN_ARTICLES
 from newsletter.newsletters import actions as newsletter_actions
 from newsletter.operations.run_due import Report, run_due
 from newsletter.operations.sending import TRANSACTIONAL, send_due

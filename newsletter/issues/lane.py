@@ -12,6 +12,7 @@ from newsletter.deliveries.letters import Letter, message_to
 from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES
 from newsletter.issues import actions, queries
 from newsletter.issues.compiling import compile_edition
+from newsletter.issues.press import Press
 from newsletter.mail.headers import encode_date
 from newsletter.mail.port import Message
 from newsletter.mail.rendering import MailTemplates
@@ -26,7 +27,7 @@ class DigestLane:
 
     def __init__(self, *, links: Links, templates: MailTemplates) -> None:
         self._links = links
-        self._templates = templates
+        self._press = Press(links=links, templates=templates)
         self._letters: dict[int, Letter] = {}
 
     def refused(self, work: Work, rows: Sequence[Claimed]) -> Mapping[int, str]:
@@ -70,8 +71,8 @@ class DigestLane:
 
     def _compile(self, work: Work, edition_id: int) -> Letter:
         if len(self._letters) >= _KEPT:
-            self._letters.pop(next(iter(self._letters)))
+            self._letters.pop(next(iter(self._letters)), None)
         edition = queries.edition(work, edition_id)
-        letter = compile_edition(work, edition, links=self._links, templates=self._templates)
+        letter = compile_edition(work, edition, press=self._press)
         self._letters[edition_id] = letter
         return letter

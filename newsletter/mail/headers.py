@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from newsletter.base.errors import InvalidInput
 from newsletter.mail.envelope import address_problem
@@ -21,6 +22,7 @@ _WORD_START, _WORD_END = "=?utf-8?b?", "?="
 _WORD_OCTETS = 45  # whose base64, 60 characters, makes an encoded-word of 72
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,49}")
 _TOKEN = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^" ])+')
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")  # categories Cc, Cs, Zl and Zp
 _JOINER = "\u200d"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -127,6 +129,7 @@ def header_form(headers: Sequence[bytes], markers: Collection[bytes]) -> HeaderF
     return HeaderForm(b"%b".join(piece.replace(b"%", b"%%") for piece in pieces), len(pieces) - 1)
 
 
+@lru_cache(maxsize=256)
 def check_header(line: bytes) -> None:
     """Make sure that these bytes are one complete header: its lines end in CRLF, and all but the first are indented.
 
@@ -148,7 +151,7 @@ def _start(name: str) -> str:
 
 
 def _refuse_controls(name: str, value: str) -> None:
-    if any(unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in value):
+    if _CONTROLS.search(value):
         raise InvalidInput(f"{name}: holds a line end or another control character", code="control_character")
 
 
@@ -179,36 +182,19 @@ def _phrase_and_angle(name: str, phrase: str, angle: str) -> bytes:
 def _encoded_words(value: str, first_width: int) -> Iterator[str]:
     """Cut the value into encoded-words; each can be decoded alone, the first has at most `first_width` characters."""
     room = min((first_width - len(_WORD_START + _WORD_END)) // 4 * 3, _WORD_OCTETS)
-    word = b""
-    for piece in _pieces(value, room):
-        if len(word) + len(piece) > room:
-            yield _encoded_word(word)
-            word, room = b"", _WORD_OCTETS
-        word += piece
-    yield _encoded_word(word)
+    start = 0
+    while start < len(value):
+        end = _word_end(value, start, room)
+        yield f"{_WORD_START}{b64encode(value[start:end].encode()).decode()}{_WORD_END}"
+        start, room = end, _WORD_OCTETS
 
 
-def _encoded_word(octets: bytes) -> str:
-    return f"{_WORD_START}{b64encode(octets).decode()}{_WORD_END}"
-
-
-def _pieces(value: str, room: int) -> Iterator[bytes]:
-    """Keep together what is seen as one character, as far as it fits into `room` octets; never split a code point."""
-    cluster = ""
-    for character in value:
-        if cluster and not (_joins(character) or cluster.endswith(_JOINER)):
-            yield from _fitting(cluster, room)
-            cluster = ""
-        cluster += character
-    yield from _fitting(cluster, room)
-
-
-def _fitting(cluster: str, room: int) -> Iterator[bytes]:
-    octets = cluster.encode()
-    if len(octets) <= room:
-        yield octets
-    else:
-        yield from (character.encode() for character in cluster)
+def _word_end(value: str, start: int, room: int) -> int:
+    """Return the end of the longest word of `room` octets that parts no letters seen as one, unless they are longer."""
+    longest = end = start + len(value[start : start + room].encode()[:room].decode(errors="ignore"))
+    while start < end < len(value) and (_joins(value[end]) or value[end - 1] == _JOINER):
+        end -= 1
+    return end if end > start else longest
 
 
 def _joins(character: str) -> bool:

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +40,9 @@ LRM, RLM = "\u200e", "\u200f"
 Direction = Literal["ltr", "rtl"]
 
 _BLANKS = re.compile(r"[ \t\r\n\f\v\x1c-\x1f\x85\u2028\u2029]+")  # not the non-breaking ones: French needs them
-_BIDI_CONTROLS = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+_CUT, _CUT_HTML = "\ufdd0", "<!--cut-->"  # a character that is none (Unicode 23.7), so no text holds it
+_LINE_ENDS = re.compile(rf"[\n{_CUT}]{{3,}}")
+_FOREIGN = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), ord(_CUT)))
 _LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff\u2d30-\u2d7f"
 # What an Arabic line would turn round or tear apart: Latin runs and addresses, numbers with a sign or a percentage,
 # telephone numbers, references of three groups such as 2-26-530.
@@ -60,6 +62,15 @@ class Rendered:
     html: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The parts of a mail, the text and the HTML cut where its templates say that they may be."""
+
+    subject: str
+    text: Sequence[str]
+    html: Sequence[str]
+
+
 class MailTemplates:
     """The mails of one folder of templates, compiled once per process."""
 
@@ -75,15 +86,30 @@ class MailTemplates:
         :raises InvalidInput: if we do not speak the language, or the accent is no colour
         :raises jinja2.UndefinedError: if the context lacks a key
         """
-        spoken = languages.language(language)
-        data: dict[str, object] = {name: _cleaned(value) for name, value in context.items()}
-        data |= {"language": spoken.code, "direction": spoken.direction}
-        data["subject"] = subject = one_line(self._part(mail, "subject.txt", data))
-        text = re.sub(r"\n{3,}", "\n\n", self._part(mail, "body.txt", data)).strip("\n") + "\n"
-        return Rendered(subject, text, self._inlined(self._part(mail, "body.html", data)))
+        pieces = self.render_pieces(mail, language=language, context=cleaned(context))
+        return Rendered(pieces.subject, "".join(pieces.text), "".join(pieces.html))
 
-    def _part(self, mail: str, part: str, data: Mapping[str, object]) -> str:
-        return self._environment.get_template(f"{mail}/{part}").render(data)
+    def render_pieces(self, mail: str, *, language: str, context: Mapping[str, object]) -> Pieces:
+        """Render a mail as `render` does, of a context that is `cleaned`, and leave its pieces apart.
+
+        White space may be added at the end of a piece; in a text, in front of its last line end.
+        """
+        spoken = languages.language(language)
+        data = {**context, "language": spoken.code, "direction": spoken.direction, "cut": _CUT}
+        data["subject"] = subject = self.subject(mail, language=language, context=data)
+        text = _LINE_ENDS.sub(_one_blank_line, self.part(f"{mail}/body.txt", data)).strip("\n") + "\n"
+        html = self._inlined(self.part(f"{mail}/body.html", data))
+        return Pieces(subject, text.split(_CUT), html.split(_CUT_HTML))
+
+    def subject(self, mail: str, *, language: str, context: Mapping[str, object]) -> str:
+        """Render the subject alone, of a context that is `cleaned`."""
+        spoken = languages.language(language)
+        data = {**context, "language": spoken.code, "direction": spoken.direction}
+        return one_line(self.part(f"{mail}/subject.txt", data))
+
+    def part(self, template: str, context: Mapping[str, object]) -> str:
+        """Render one template of a context that is `cleaned` and names language and direction."""
+        return self._environment.get_template(template).render(context)
 
     def _inlined(self, html: str) -> str:
         inlined = self._inliner.inline(html)
@@ -183,7 +209,7 @@ def runs(context: Context, value: str, direction: str) -> str:
 
 def _isolated(context: Context, text: str, direction: str) -> str:
     if context.eval_ctx.autoescape:
-        return Markup('<span dir="{}">{}</span>').format(direction, text)
+        return Markup(f'<span dir="{direction}">{escape(text)}</span>')  # noqa: S704 (escaped here: format is slow)
     return f"{RLI if direction == 'rtl' else LRI}{text}{PDI}"
 
 
@@ -228,10 +254,19 @@ def one_line(text: str) -> str:
     return _BLANKS.sub(" ", text).strip(" ")
 
 
+def _one_blank_line(found: re.Match[str]) -> str:
+    return "\n" * min(found[0].count("\n"), 2) + _CUT * found[0].count(_CUT)
+
+
+def cleaned(context: Mapping[str, object]) -> dict[str, object]:
+    """Return a context whose foreign text is fit for a mail."""
+    return {name: _cleaned(value) for name, value in context.items()}
+
+
 def _cleaned(value: object) -> object:
     """Take out of foreign text, however deep, what could break a line, an encoder or the order of words around it."""
     if isinstance(value, str):
-        text = one_line(value).translate(_BIDI_CONTROLS)
+        text = one_line(value).translate(_FOREIGN)
         text = "".join(each for each in text if unicodedata.category(each) not in {"Cc", "Cs"})
         return text.strip(" ") if any(unicodedata.category(each)[0] in "LNPS" for each in text) else ""
     if isinstance(value, Mapping):
@@ -278,6 +313,7 @@ def wrapped(text: str, width: int = WIDTH) -> list[str]:
     return lines
 
 
+@lru_cache(maxsize=4096)
 def direction_of_text(text: str) -> Direction:
     """Return the direction that programs give to a line: that of its first letter outside isolates (UAX 9, P2)."""
     depth = 0
@@ -292,6 +328,7 @@ def direction_of_text(text: str) -> Direction:
     return "ltr"
 
 
+@lru_cache(maxsize=4096)
 def _mixed(text: str) -> bool:
     kinds = {unicodedata.bidirectional(each) for each in text}
     return bool(kinds & {"R", "AL", "AN"}) and bool(kinds & {"L", "EN"})

@@ -6,6 +6,7 @@ import re
 from binascii import b2a_base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from itertools import chain
 
@@ -19,6 +20,7 @@ _DIGITS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _URL_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
 
 
+@cache
 def marker(name: str, width: int) -> str:
     """Return what stands for the blank `name` in a body: `width` small letters and digits, always the same.
 
@@ -132,13 +134,15 @@ def compile_message(
     return _compiled(pieces, blanks)
 
 
-def compile_block(body: str, blanks: Mapping[str, int]) -> Block:
+def compile_block(body: str, blanks: Mapping[str, int], *, whole_lines: bool = False) -> Block:
     """Compile a piece of a part once for many messages; `blanks` are those of the messages, it may hold any of them.
+
+    With `whole_lines`, spaces in front of its last line end fill it up to what others can follow.
 
     :raises InvalidInput: if it is not Unicode text
     """
     markers = {marker(name, width).encode(): name for name, width in blanks.items()}
-    octets = _octets(body)
+    octets = _filled_up(_octets(body)) if whole_lines else _octets(body)
     encoded = _base64_lines(octets)
     pieces: list[bytes | _Run] = []
     names: set[str] = set()
@@ -172,8 +176,7 @@ def _compiled(pieces: Sequence[bytes | _Run], blanks: Mapping[str, int]) -> Comp
             fixed = []
             runs.setdefault(piece, []).append(len(parts))  # the headers come first
     parts.append(b"".join(fixed))
-    widest = {name: b"a" * width for name, width in blanks.items()}
-    size = sum(map(len, parts)) + sum(len(run.filled(widest)) * len(places) for run, places in runs.items())
+    size = sum(map(len, parts)) + sum(_encoded_size(run, blanks) * len(places) for run, places in runs.items())
     return Compiled(
         size, tuple(blanks.items()), tuple(parts), tuple((run, tuple(places)) for run, places in runs.items())
     )
@@ -186,6 +189,11 @@ def _octets(body: str) -> bytes:
     except UnicodeEncodeError:
         raise InvalidInput("a part of the message holds half a character (a lone surrogate)") from None
     return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+
+
+def _filled_up(octets: bytes) -> bytes:
+    end = len(octets) - 2 * octets.endswith(b"\r\n")
+    return octets[:end] + b" " * (-len(octets) % OCTETS_PER_LINE) + octets[end:]
 
 
 def _boundary(parts: Sequence[Sequence[Block]]) -> bytes:
@@ -234,6 +242,11 @@ def _run(octets: bytes, start: int, end: int, places: Sequence[re.Match[bytes]],
     cuts = [(line_end - start) // 3 * 4 for line_end in range(first_line_end, end, OCTETS_PER_LINE)]
     lines = tuple(zip([0, *cuts], [*cuts, None], strict=True)) if cuts else ()
     return _Run(octets[start : places[0].start()], blanks, lines)
+
+
+def _encoded_size(run: _Run, blanks: Mapping[str, int]) -> int:
+    octets = len(run.first) + sum(blanks[name] + len(after) for name, after in run.blanks)
+    return -(-octets // 3) * 4 + 2 * max(len(run.lines) - 1, 0)
 
 
 def _letter(octet: int) -> int:

@@ -20,7 +20,7 @@ from newsletter.articles import actions as articles
 from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
 from newsletter.bootstrap import Parts, build
-from newsletter.issues.compiling import SHOWN_ARTICLES
+from newsletter.issues.press import SHOWN_ARTICLES
 from newsletter.operations.fetching import read_source
 from newsletter.operations.run_due import run_due
 from newsletter.subscriptions.models import Subscription, SubscriptionState
