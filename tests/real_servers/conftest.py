@@ -1,10 +1,34 @@
-"""The table at the end: what each server took, and what arrived there."""
+"""The servers, one after the other; and at the end a table of what each of them took, and what arrived there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from real_chosen import CHOSEN, MORTAL, running
+from real_parts import RealServer
+
+from smtp_faults import CERTIFICATE
 
 COLUMNS = ("server", "version", "TLS", "AUTH", "sent", "accepted", "arrived", "seconds")
+
+
+@pytest.fixture(scope="session", params=CHOSEN)
+def server(request: pytest.FixtureRequest) -> Iterator[RealServer]:
+    """Each of the servers, shared by all tests."""
+    yield from running(request.param)
+
+
+@pytest.fixture(params=MORTAL)
+def mortal(request: pytest.FixtureRequest) -> Iterator[RealServer]:
+    """Each of the servers that have processes of their own, for this test alone."""
+    yield from running(request.param)
+
+
+@pytest.fixture(autouse=True)
+def trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Believe the certificate of the tests."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

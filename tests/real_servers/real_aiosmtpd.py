@@ -20,7 +20,7 @@ class Aiosmtpd(RealServer):
     """One that has no PIPELINING, AUTH LOGIN after STARTTLS, and LMTP at a fourth door."""
 
     name = "aiosmtpd"
-    auth: ClassVar[Mapping[str, str]] = {"plain": "-", "submission": "LOGIN", "implicit": "PLAIN"}
+    auth: ClassVar[Mapping[str, str]] = {"plain": "-", "submission": "LOGIN", "implicit": "PLAIN", "lmtp": "-"}
 
     def __init__(self) -> None:
         self.version = version("aiosmtpd")
@@ -36,8 +36,8 @@ class Aiosmtpd(RealServer):
             tls_context=tls, require_starttls=True, auth_required=True, auth_exclude_mechanism=["PLAIN"], **login
         )
         implicit = self._listen(ssl_context=tls, auth_require_tls=False, auth_exclude_mechanism=["LOGIN"], **login)
-        self.doors = Doors(plain.port, submission.port, implicit.port)
-        self.lmtp_port = self._listen(_LmtpController).port
+        lmtp = self._listen(_LmtpController)
+        self.doors = Doors(plain.port, submission.port, implicit.port, lmtp.port)
 
     def stop(self) -> None:
         for controller in self._running:

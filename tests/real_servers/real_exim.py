@@ -108,7 +108,13 @@ class Exim(RealServer):
             domain=DOMAIN, largest=LARGEST, user=USER, password=PASSWORD, **asdict(self.doors)
         )
         tree.write("etc/exim4/exim4.conf", configuration)
-        tree.start("/usr/sbin/exim4", "-bdf", "-q1m", doors=self.doors)
+        self.rise()
+
+    def rise(self) -> None:
+        self._tree.start("/usr/sbin/exim4", "-bdf", "-q1m", doors=self.doors)
+
+    def die(self) -> None:
+        self._tree.kill()
 
     def stop(self) -> None:
         self._tree.stop()

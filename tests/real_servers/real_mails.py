@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
@@ -21,7 +21,7 @@ PATIENCE = 60.0
 TOKEN = 24  # characters of the blank that differs from mail to mail
 SUBJECT = "رسالة الأسبوع · La lettre de la semaine"
 PARAGRAPH = "أعلنت الوزارة عن برنامج جديد لدعم القراءة العمومية في القرى. Une deuxième phrase, en français.\n"
-WAYS = {"plain": "smtp", "submission": "smtp+starttls", "implicit": "smtps"}
+WAYS = {"plain": "smtp", "submission": "smtp+starttls", "implicit": "smtps", "lmtp": "lmtp"}
 
 
 def digest() -> Compiled:
@@ -71,8 +71,14 @@ def send_again(url: str, mails: Sequence[Message], verdicts: Sequence[Verdict]) 
     return list(last.values())
 
 
-def send(url: str, mails: Iterable[Message]) -> list[Verdict]:
-    """Send these mails with a window of them under way all the time, and return the verdicts."""
+def send(
+    url: str, mails: Iterable[Message], *, meanwhile: tuple[int, Callable[[], None]] = (0, lambda: None)
+) -> list[Verdict]:
+    """Send these mails with a window of them under way all the time, and return the verdicts.
+
+    `meanwhile` is what to do when there are so many verdicts.
+    """
+    after, disturb = meanwhile
     waiting, under_way = iter(mails), 0
     found: list[Verdict] = []
     until = time.monotonic() + PATIENCE
@@ -86,12 +92,15 @@ def send(url: str, mails: Iterable[Message]) -> list[Verdict]:
             verdicts = channel.verdicts(wait=5)
             under_way -= len(verdicts)
             found += verdicts
+            if 0 < after <= len(found):
+                disturb()
+                after = 0
             assert time.monotonic() < until, f"{under_way} mails have no verdict after {PATIENCE} s"
 
 
 def mail_url(doors: Doors, way: str, *, password: str = PASSWORD, port: int | None = None) -> str:
     """The mail URL of one of these doors: plain, submission, implicit."""
-    login = "" if way == "plain" else f"{USER}:{quote(password)}@"
+    login = "" if way in {"plain", "lmtp"} else f"{USER}:{quote(password)}@"
     limits = "helo=lettre.test&connect=10&command=30&dot=60&deadline=60"
     return f"{WAYS[way]}://{login}127.0.0.1:{port or getattr(doors, way)}?{limits}"
 

@@ -59,7 +59,13 @@ class OpenSmtpd(RealServer):
         tree.write("etc/passwords", f"{USER} {crypted}\n", owner=user["opensmtpd"], mode=0o600)
         configuration = _CONFIGURATION.format(domain=DOMAIN, largest=LARGEST, **asdict(self.doors))
         tree.write("etc/smtpd.conf", configuration, mode=0o600)
-        tree.start("/usr/sbin/smtpd", "-d", doors=self.doors)
+        self.rise()
+
+    def rise(self) -> None:
+        self._tree.start("/usr/sbin/smtpd", "-d", doors=self.doors)
+
+    def die(self) -> None:
+        self._tree.kill()
 
     def stop(self) -> None:
         self._tree.stop()

@@ -11,6 +11,7 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -38,11 +39,12 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The ports of a server: neither TLS nor AUTH, both with STARTTLS, both with TLS from the start."""
+    """The ports of a server: neither TLS nor AUTH; both, with STARTTLS; both, with TLS from the start; LMTP."""
 
     plain: int
     submission: int
     implicit: int
+    lmtp: int = 0  # none
 
     @classmethod
     def free(cls) -> Self:
@@ -78,6 +80,14 @@ class RealServer(ABC):
     @abstractmethod
     def arrived(self) -> Sequence[Arrived]:
         """Return what it has delivered up to now."""
+
+    def die(self) -> None:
+        """Be killed, and be started again by nobody."""
+        raise NotImplementedError
+
+    def rise(self) -> None:
+        """Start again after death, with what was left behind."""
+        raise NotImplementedError
 
     @abstractmethod
     def log(self) -> str:
@@ -154,17 +164,23 @@ class Tree:
         for port in (doors.plain, doors.submission, doors.implicit):
             self._await_door(process, port)
 
+    def kill(self) -> None:
+        """End every process that lives in here at once, as a fault of the machine would."""
+        while found := _chrooted_in(self.root):
+            for each in found:
+                with suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
+            for process in self._processes:
+                process.wait(10)
+        self._processes.clear()
+
     def stop(self) -> None:
         """End what was started, and clear away."""
         for process in self._processes:
             process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            for each in _chrooted_in(self.root):
-                os.kill(each, signal.SIGKILL)
+        self.kill()
         shutil.rmtree(self.root, ignore_errors=True)
 
     def said(self) -> str:
@@ -217,7 +233,7 @@ def _chrooted_in(root: Path) -> list[int]:
     found = []
     for folder in Path("/proc").iterdir():
         try:
-            if folder.name.isdecimal() and (folder / "root").readlink() == root:
+            if folder.name.isdecimal() and (folder / "root").readlink().is_relative_to(root):
                 found.append(int(folder.name))
         except OSError:  # it ended meanwhile
             continue

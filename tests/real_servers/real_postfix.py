@@ -47,11 +47,12 @@ smtpd_sasl_local_domain = mx.test
 smtpd_tls_cert_file = /etc/tls.pem
 smtpd_tls_key_file = /etc/tls.pem
 smtpd_client_connection_count_limit = 0
+smtpd_error_sleep_time = 0
 """
 _MASTER = """\
 {plain} inet n - n - - smtpd
 {submission} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt {auth}
-{implicit} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes {auth}
+{implicit} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes -o smtpd_sasl_path=implicit {auth}
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -67,7 +68,7 @@ proxymap unix - - n - - proxymap
 postlog unix-dgram n - n - 1 postlogd
 """
 _AUTH = "-o smtpd_sasl_auth_enable=yes -o smtpd_sender_restrictions=$logged_in_senders"
-_SASL = "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
+_SASL = "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: {}\n"
 _QUEUES = ["incoming", "active", "deferred", "bounce", "defer", "corrupt", "flush", "hold", "saved", "trace", "private"]
 
 
@@ -75,7 +76,7 @@ class Postfix(RealServer):
     """One with PIPELINING and everything else."""
 
     name = "postfix"
-    auth: ClassVar[Mapping[str, str]] = {"plain": "-", "submission": "PLAIN", "implicit": "PLAIN"}
+    auth: ClassVar[Mapping[str, str]] = {"plain": "-", "submission": "PLAIN", "implicit": "CRAM-MD5"}
 
     def __init__(self) -> None:
         self.doors = Doors.free()
@@ -90,7 +91,8 @@ class Postfix(RealServer):
         tree.write("etc/postfix/main.cf", _MAIN.format(domain=DOMAIN, reader=READER, largest=LARGEST))
         tree.write("etc/postfix/master.cf", _MASTER.format(auth=_AUTH, **doors))
         tree.write("etc/postfix/mailboxes", f"/^reader[0-9]+@{DOMAIN}$/ inbox/\n")
-        tree.write("etc/postfix/sasl/smtpd.conf", _SASL)
+        tree.write("etc/postfix/sasl/smtpd.conf", _SASL.format("PLAIN LOGIN"))
+        tree.write("etc/postfix/sasl/implicit.conf", _SASL.format("CRAM-MD5"))
         tree.run("/usr/sbin/saslpasswd2", "-p", "-c", "-u", "mx.test", USER, given=PASSWORD)
         for queue in _QUEUES:
             tree.folder(f"var/spool/postfix/{queue}", owner=user["postfix"], group=0, mode=0o700)
@@ -101,7 +103,13 @@ class Postfix(RealServer):
         tree.folder("var/log")
         tree.folder("var/mail", owner=READER)
         (tree.root / "etc/sasldb2").chmod(0o644)
-        tree.start("/usr/lib/postfix/sbin/master", "-c", "/etc/postfix", "-d", doors=self.doors)
+        self.rise()
+
+    def rise(self) -> None:
+        self._tree.start("/usr/lib/postfix/sbin/master", "-c", "/etc/postfix", "-d", doors=self.doors)
+
+    def die(self) -> None:
+        self._tree.kill()
 
     def stop(self) -> None:
         self._tree.stop()

@@ -5,84 +5,74 @@ REAL_SERVERS=postfix,exim runs only these. Their programs are unpacked by script
 
 from __future__ import annotations
 
-import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from email import message_from_bytes, policy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from real_aiosmtpd import Aiosmtpd
-from real_exim import Exim
-from real_mails import SUBJECT, digest_text, mail, mail_url, make_mails, send, send_again
-from real_opensmtpd import OpenSmtpd
-from real_parts import DOMAIN, LARGEST, Arrived, RealServer
-from real_postfix import Postfix
+from real_checks import assert_same, await_arrival, only
+from real_chosen import LMTP
+from real_mails import mail, mail_url, make_mails, send, send_again
+from real_parts import DOMAIN, LARGEST, RealServer
 
 from newsletter.base.errors import ConfigError
-from newsletter.mail.port import Message, Outcome, Verdict
+from newsletter.mail.port import Message, Outcome
 from newsletter.mail.registry import backend_from_url
-from smtp_faults import CERTIFICATE
 
 pytestmark = pytest.mark.slow
-SERVERS: dict[str, Callable[[], RealServer]] = {
-    "postfix": Postfix,
-    "exim": Exim,
-    "opensmtpd": OpenSmtpd,
-    "aiosmtpd": Aiosmtpd,
-}
-CHOSEN = [name for name in os.environ.get("REAL_SERVERS", ",".join(SERVERS)).split(",") if name]
-TLS = {"plain": "-", "submission": "STARTTLS", "implicit": "from the start"}
-ARRIVING = 30.0  # seconds that a server may take to deliver what it accepted
-
-
-@pytest.fixture(scope="module", params=CHOSEN)
-def server(request: pytest.FixtureRequest) -> Iterator[RealServer]:
-    assert request.param in SERVERS, f"REAL_SERVERS names {request.param}; known are {', '.join(SERVERS)}"
-    running = SERVERS[request.param]()
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
-
-
-@pytest.fixture(autouse=True)
-def trust(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+Record = Callable[[str, object], None]
+TLS = {"plain": "-", "submission": "STARTTLS", "implicit": "from the start", "lmtp": "- (LMTP)"}
 
 
 @pytest.mark.parametrize(
     ("way", "first", "number"), [("plain", 10_000, 200), ("submission", 20_000, 1000), ("implicit", 30_000, 200)]
 )
 def test_every_accepted_mail_arrives_once_and_unchanged(
-    server: RealServer, way: str, first: int, number: int, record_property: Callable[[str, object], None]
+    server: RealServer, way: str, first: int, number: int, record_property: Record
 ) -> None:
-    is_broken = server.breaks_tls and way != "plain"
-    if server.breaks_tls:
-        number = 32 if is_broken else 1000
-    mails = list(make_mails(first, number))
-    url = mail_url(server.doors, way)
+    if not server.breaks_tls:
+        assert_all_arrive(server, way, list(make_mails(first, number)), record_property)
+    elif way == "plain":
+        assert_all_arrive(server, way, list(make_mails(first, 1000)), record_property)
+    else:
+        assert_none_arrives_in_clear_text(server, way, list(make_mails(first, 32)), record_property)
+
+
+@pytest.mark.parametrize("server", LMTP, indirect=True, scope="session")
+def test_every_mail_that_an_lmtp_server_accepted_arrives_once_and_unchanged(
+    server: RealServer, record_property: Record
+) -> None:
+    assert_all_arrive(server, "lmtp", list(make_mails(35_000, 1000)), record_property)
+
+
+def assert_all_arrive(server: RealServer, way: str, mails: list[Message], record_property: Record) -> None:
     started = time.perf_counter()
-
-    verdicts = send(url, mails)
+    verdicts = send(mail_url(server.doors, way), mails)
     if way in server.mails_per_connection:
-        verdicts = send_again(url, mails, verdicts)
-
+        assert {verdict.code for verdict in verdicts if verdict.outcome is Outcome.DEFERRED} <= {421, None}
+        verdicts = send_again(mail_url(server.doors, way), mails, verdicts)
     seconds = time.perf_counter() - started
+
     accepted = [verdict for verdict in verdicts if verdict.outcome is Outcome.ACCEPTED]
     arrived = await_arrival(server, {each.recipient for each in mails}, len(accepted))
-    tls = f"{TLS[way]}, broken" if is_broken else TLS[way]
     numbers = [len(mails), len(accepted), len(arrived), f"{seconds:.2f}"]
-    record_property("real server", [server.name, server.version, tls, server.auth[way], *numbers])
-    assert sorted(verdict.key for verdict in verdicts) == [each.key for each in mails]
-    if is_broken:
-        assert {(verdict.outcome, verdict.reason) for verdict in verdicts} == {(Outcome.STOP, "tls_refused")}
-        assert arrived == []
-        return
+    record_property("real server", [server.name, server.version, TLS[way], server.auth[way], *numbers])
     assert [verdict for verdict in verdicts if verdict.outcome is not Outcome.ACCEPTED][:3] == []
+    assert sorted(verdict.key for verdict in verdicts) == [each.key for each in mails]
     assert_same(mails, arrived)
+
+
+def assert_none_arrives_in_clear_text(
+    server: RealServer, way: str, mails: list[Message], record_property: Record
+) -> None:
+    verdicts = send(mail_url(server.doors, way), mails)
+
+    arrived = await_arrival(server, {each.recipient for each in mails}, 0)
+    row = [server.name, server.version, f"{TLS[way]}, broken", server.auth[way], len(mails), 0, len(arrived), "-"]
+    record_property("real server", row)
+    assert sorted(verdict.key for verdict in verdicts) == [each.key for each in mails]
+    assert {(verdict.outcome, verdict.reason) for verdict in verdicts} == {(Outcome.STOP, "tls_refused")}
+    assert arrived == []
 
 
 @pytest.mark.parametrize(
@@ -165,43 +155,3 @@ def test_a_server_that_offers_neither_tls_nor_auth_gets_no_mail_where_they_are_w
 def test_checking_a_backend_says_that_mail_could_leave(server: RealServer) -> None:
     for way in ["plain"] if server.breaks_tls else ["plain", "submission", "implicit"]:
         backend_from_url(mail_url(server.doors, way), home=Path("/nonexistent")).check()
-
-
-def only(verdicts: Sequence[Verdict]) -> Verdict:
-    assert len(verdicts) == 1
-    return verdicts[0]
-
-
-def await_arrival(server: RealServer, recipients: set[str], number: int) -> list[Arrived]:
-    """Wait until so many mails have arrived for these recipients, and a little longer for one too many."""
-    until = time.monotonic() + ARRIVING
-    while True:
-        found = [each for each in server.arrived() if each.recipient in recipients]
-        if len(found) >= number or time.monotonic() > until:
-            break
-        time.sleep(0.2)
-    time.sleep(0.3)
-    return [each for each in server.arrived() if each.recipient in recipients]
-
-
-def assert_same(sent: Sequence[Message], arrived: Sequence[Arrived]) -> None:
-    """Make sure that each mail is there once, from its sender to its recipient, octet by octet."""
-    times = Counter(each.recipient for each in arrived)
-    assert {to: times[to] for to in times if times[to] > 1} == {}
-    assert {each.recipient for each in sent} - times.keys() == set()
-    mails = {each.recipient: each for each in sent}
-    for each in arrived:
-        before = mails[each.recipient]
-        assert each.sender == before.sender
-        assert each.data.endswith(before.data), f"{each.data!r} is not {before.data!r}"
-        if before.is_checked and before.key % 25 == 0:
-            assert_readable(each, before.key)
-
-
-def assert_readable(arrived: Arrived, key: int) -> None:
-    """Make sure that a mail program finds in there what the reader was to read."""
-    read = message_from_bytes(arrived.data, policy=policy.default)
-    text = read.get_body(("plain",))
-    assert text is not None
-    assert text.get_content().replace("\r\n", "\n") == digest_text(key)
-    assert (read["Subject"], read["Message-ID"]) == (SUBJECT, f"<delivery.{key}@news.test>")
