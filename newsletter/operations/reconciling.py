@@ -9,15 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from newsletter.db.database import Database, Work
 from newsletter.deliveries import queries as ledger
+from newsletter.deliveries import steps
+from newsletter.deliveries.counting import Moves
 from newsletter.deliveries.lanes import Lane, Settled
 from newsletter.deliveries.models import BatchState, Delivery, DeliveryState, LaneName
 from newsletter.deliveries.policy import InDoubt
 
 EVERY = 30.0  # seconds between two reconciliations of a worker
+NAME = "reconciler"  # in the counts of the senders
 MOST_COUNTED = 20_000  # rows of a batch: enough to say how many hands it needs
 
 
@@ -92,19 +95,18 @@ def enqueue_due(database: Database, queue: Queue | None, *, lanes: Sequence[Lane
 
 
 def _waiting_rows(work: Work, batch_id: int) -> int:
-    waiting = or_(
-        Delivery.state == DeliveryState.PENDING,
-        (Delivery.state == DeliveryState.DEFERRED) & (Delivery.next_attempt_at <= work.now),
-    )
-    rows = select(Delivery.id).where(Delivery.batch_id == batch_id, waiting).limit(MOST_COUNTED).subquery()
+    rows = select(Delivery.id).where(Delivery.batch_id == batch_id, ledger.is_due(work)).limit(MOST_COUNTED).subquery()
     return work.session.scalars(select(func.count()).select_from(rows)).one()
 
 
 def _take_back(work: Work, lane: Lane, batch_id: int, in_doubt: InDoubt, done: Reconciled) -> None:
     """Let the policy decide about rows whose lease ran out; in a cancelled batch nothing goes again."""
-    policy: InDoubt = "hold" if ledger.batch(work, batch_id).state is BatchState.CANCELLED else in_doubt
-    waiting = ledger.take_back(work, batch_id=batch_id, in_doubt=policy)
-    doubtful = ledger.give_up_doubtful(work, batch_id=batch_id)
+    batch, moves = ledger.batch(work, batch_id), Moves()
+    policy: InDoubt = "hold" if batch.state is BatchState.CANCELLED else in_doubt
+    waiting = steps.take_back(work, batch_id=batch_id, in_doubt=policy, moves=moves)
+    doubtful = steps.give_up_doubtful(work, batch_id=batch_id, moves=moves)
+    if batch.lane is LaneName.DIGEST:
+        moves.write(work, sender=NAME)
     done.taken_back += len(waiting)
     done.uncertain += len(doubtful)
     results = [Settled(row, DeliveryState.PENDING) for row in waiting]

@@ -22,11 +22,10 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Status
 
 from newsletter.base.errors import Unavailable
-from newsletter.deliveries.actions import Sender, send_batch
 from newsletter.deliveries.models import LaneName
+from newsletter.deliveries.sending import STOPPING, Sender, send_batch
 from newsletter.operations.reconciling import EVERY, enqueue_due, take_back
 from newsletter.operations.sending import TRANSACTIONAL, Postroom
-from newsletter.operations.stopping import STOPPING, StoppableBackend
 from newsletter.worker import queue
 from newsletter.worker.pauses import Pauses
 
@@ -103,18 +102,15 @@ class ClusterWorker:
         postroom = self._postroom
         if self._stop.is_set():
             turn.set()
-        backend = StoppableBackend(postroom.backend, turn)
-        tally = send_batch(postroom.database, backend, postroom.lanes[lane], batch_id, sender=self._sender())
+        name = f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+        sender = Sender(name, window=postroom.window, in_doubt=postroom.in_doubt, stop=turn)
+        tally = send_batch(postroom.database, postroom.backend, postroom.lanes[lane], batch_id, sender=sender)
         if tally.stopped is None:
             self._pauses.forget(queue.queue_of(lane))
-        elif tally.stopped.startswith(STOPPING):
+        elif tally.stopped == STOPPING:
             enqueue_due(postroom.database, self._queue, lanes=(lane,))
         else:
             self._pauses.begin(queue.queue_of(lane), tally.stopped)
-
-    def _sender(self) -> Sender:
-        name = f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
-        return Sender(name, window=self._postroom.window, in_doubt=self._postroom.in_doubt)
 
     def _look(self) -> None:
         if not self._pauses.lasts(queue.TRANSACTIONAL_QUEUE):

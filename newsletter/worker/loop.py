@@ -11,12 +11,11 @@ from dataclasses import replace
 from newsletter.base.errors import Unavailable
 from newsletter.bootstrap import Parts
 from newsletter.deliveries.models import LaneName
+from newsletter.deliveries.sending import STOPPING
 from newsletter.operations.reconciling import EVERY as RECONCILE_EVERY
 from newsletter.operations.reconciling import take_back
 from newsletter.operations.sending import TRANSACTIONAL, Postroom, send_due
-from newsletter.operations.stopping import STOPPING, StoppableBackend
-from newsletter.worker.pauses import FIRST_STOP, LONGEST_STOP
-from newsletter.worker.pauses import doubled as _doubled
+from newsletter.worker.pauses import REST
 
 log = logging.getLogger(__name__)
 EVERY = 0.3  # seconds between two looks: a confirmation leaves within one
@@ -25,29 +24,28 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds, while the database does not a
 
 def keep_sending(postroom: Postroom, *, lanes: Sequence[LaneName], stop: threading.Event) -> None:
     """Send what is due of these lanes until `stop` is set; then finish the window in flight and give the rest back."""
-    postroom = replace(postroom, backend=StoppableBackend(postroom.backend, stop))
+    postroom = replace(postroom, stop=stop)
     troubles, wait = 0, 0.0
+    told: str | None = None
     while not stop.wait(wait):
-        trouble, wait = _once(postroom, lanes, troubles)
-        troubles = troubles + 1 if trouble else 0
+        try:
+            stopped = send_due(postroom, lanes=lanes).stopped
+        except Unavailable as error:
+            log.warning("%s", error)
+        except Exception:
+            # A door's outermost wall, as a web server's is: the site stays up, and the next look may fare better.
+            log.exception("sending failed")
+        else:
+            if stopped not in {None, STOPPING, told}:
+                log.warning("sending stopped: %s", stopped)
+            troubles, wait, told = 0, REST if stopped else EVERY, stopped
+            continue
+        wait = _doubled(FIRST_PAUSE, LONGEST_PAUSE, troubles)
+        troubles += 1
 
 
-def _once(postroom: Postroom, lanes: Sequence[LaneName], troubles: int) -> tuple[bool, float]:
-    """Send once; say whether that was any trouble, and how long to wait."""
-    try:
-        sent = send_due(postroom, lanes=lanes)
-    except Unavailable as error:
-        log.warning("%s", error)
-        return True, _doubled(FIRST_PAUSE, LONGEST_PAUSE, troubles)
-    except Exception:
-        # A door's outermost wall, as a web server's is: the site stays up, and the next look may fare better.
-        log.exception("sending failed")
-        return True, _doubled(FIRST_PAUSE, LONGEST_PAUSE, troubles)
-    if sent.stopped is not None and not sent.stopped.startswith(STOPPING):
-        pause = _doubled(FIRST_STOP, LONGEST_STOP, troubles)
-        log.warning("sending stopped, again in %.0f s: %s", pause, sent.stopped)
-        return True, pause
-    return False, EVERY
+def _doubled(first: float, longest: float, troubles: int) -> float:
+    return min(first * 2.0 ** min(troubles, 20), longest)
 
 
 @contextmanager

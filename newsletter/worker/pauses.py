@@ -1,27 +1,21 @@
-"""Pauses of a sending process while a mail server stops it: doubling, and forgotten once a mail has left."""
+"""Short rests of a sending process after trouble: how long a mail server is left alone is kept in the database."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 
 log = logging.getLogger(__name__)
-FIRST_STOP, LONGEST_STOP = 60.0, 900.0  # seconds
-
-
-def doubled(first: float, longest: float, troubles: int) -> float:
-    """Return the wait after so many troubles in a row."""
-    return min(first * 2.0 ** min(troubles, 20), longest)
+REST = 10.0  # seconds between two looks at a backend that is left alone
 
 
 class Pauses:
-    """Which kinds of sending rest in this process, and for how long; safe to share between threads."""
+    """Which kinds of sending rest in this process; safe to share between threads. Each cause is told once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._troubles: Counter[str] = Counter()
         self._resting: dict[str, threading.Timer] = {}
+        self._told: dict[str, str] = {}
 
     def lasts(self, kind: str) -> bool:
         """Say whether this kind rests now."""
@@ -29,22 +23,23 @@ class Pauses:
             return kind in self._resting
 
     def begin(self, kind: str, cause: str) -> None:
-        """Let this kind rest, twice as long as the last time."""
+        """Let this kind rest."""
         with self._lock:
             if kind in self._resting:
                 return
-            pause = doubled(FIRST_STOP, LONGEST_STOP, self._troubles[kind])
-            self._troubles[kind] += 1
-            timer = threading.Timer(pause, self._over, (kind,))
+            timer = threading.Timer(REST, self._over, (kind,))
             timer.daemon = True
             self._resting[kind] = timer
             timer.start()
-        log.warning("sending stopped, again in %.0f s: %s", pause, cause)
+            is_new = self._told.get(kind) != cause
+            self._told[kind] = cause
+        if is_new:
+            log.warning("sending stopped: %s", cause)
 
     def forget(self, kind: str) -> None:
-        """Start from the first pause again."""
+        """Tell the next cause, whatever it is."""
         with self._lock:
-            self._troubles.pop(kind, None)
+            self._told.pop(kind, None)
 
     def end(self) -> None:
         """Wake everything: the process ends."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import select
 
 from factories import ask, make_newsletter
-from newsletter.base.clock import SystemClock
+from newsletter.base.clock import SetClock, SystemClock
 from newsletter.bootstrap import Parts
 from newsletter.db.database import Database
 from newsletter.deliveries.models import Delivery, DeliveryState
@@ -66,9 +68,9 @@ def test_a_database_that_does_not_answer_is_waited_for(
 
 
 def test_a_mail_server_that_stops_us_is_tried_again_later_and_nothing_is_lost(
-    parts: Parts, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    parts: Parts, clock: SetClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "FIRST_STOP", 0.01)
+    monkeypatch.setattr(loop, "REST", 0.01)
     make_newsletter(parts)
     ask(parts, "salma@example.org")
     stop = threading.Event()
@@ -80,10 +82,20 @@ def test_a_mail_server_that_stops_us_is_tried_again_later_and_nothing_is_lost(
             stop.set()
         return outcome
 
+    def pass_time() -> None:
+        while not stop.wait(0.02):
+            clock.advance(timedelta(seconds=20))
+
     backend = MemoryBackend(decide)
+    passing = threading.Thread(target=pass_time)
+    passing.start()
     keep_sending(replace(parts.postroom, backend=backend), lanes=TRANSACTIONAL, stop=stop)
+    passing.join()
     assert len(backend.messages) == 1
-    assert sum("sending stopped" in record.message for record in caplog.records) == 2
+    said = [record.message for record in caplog.records]
+    assert said.count("sending stopped: stop") == 2
+    assert all(text != after for text, after in pairwise(said)), "a pause that goes on is told once"
+    assert all(text.startswith("sending stopped: ") for text in said)
 
 
 def test_pauses_double_up_to_a_limit() -> None:

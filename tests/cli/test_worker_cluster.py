@@ -126,7 +126,7 @@ def test_the_work_of_a_killed_worker_is_taken_over_and_its_window_after_the_leas
         wait_until(lambda: len(relay.taken) > 10)
         killed.kill()
         wait_until(lambda: not sql(ready, "SELECT 1 FROM delivery WHERE state = 'pending' LIMIT 1"))
-        wait_until(lambda: len(sql(ready, "SELECT 1 FROM delivery WHERE state = 'sending'")) <= 8)
+        wait_until(lambda: len(sql(ready, "SELECT DISTINCT owner FROM delivery WHERE state = 'sending'")) <= 1)
     sql(ready, "UPDATE delivery SET lease_until = now() - interval '1 second' WHERE state = 'sending'")
     with worker(sending):
         wait_until(lambda: finished(ready))
@@ -134,7 +134,7 @@ def test_the_work_of_a_killed_worker_is_taken_over_and_its_window_after_the_leas
     [possible] = sql(ready, "SELECT sum(possible_copies) FROM delivery")
     assert set(relay.taken) == set(everybody(READERS)), "nobody is lost"
     assert all(len(set(ids)) == 1 for ids in copies), "the same Message-ID at every try"
-    assert len(copies) <= int(possible) <= 16
+    assert len(copies) <= int(possible) <= 8, "a window is in doubt, not all that was claimed"
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from worker_parts import Relay, everybody, plan_issue, running_relay, through, w
 
 from factories import ask
 from newsletter.worker.loop import send_in_threads
-from newsletter.worker.pauses import Pauses, doubled
+from newsletter.worker.pauses import Pauses
 
 
 @pytest.fixture
@@ -67,24 +67,17 @@ def test_a_confirmation_overtakes_the_issue_that_the_same_process_sends(
     assert relay.counts == everybody(readers) | {"salma@example.org": 1}
 
 
-def test_pauses_double_for_each_kind_until_a_mail_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cause_of_a_rest_is_told_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("newsletter.worker.pauses.REST", 0.02)
     pauses = Pauses()
-    pauses.begin("digest", "421")
-    assert (pauses.lasts("digest"), pauses.lasts("transactional")) == (True, False)
-    pauses.begin("digest", "421 again, from another thread")
-    assert pauses._troubles["digest"] == 1, "one pause at a time"
-    pauses.end()
-    assert not pauses.lasts("digest")
-    pauses.begin("digest", "421")
-    assert pauses._troubles["digest"] == 2
+    for cause in ("server_busy: 421", "server_busy: waiting until 08:01 UTC", "server_busy: waiting until 08:01 UTC"):
+        pauses.begin("digest", cause)
+        assert (pauses.lasts("digest"), pauses.lasts("transactional")) == (True, False)
+        pauses.begin("digest", "the same, from another thread")
+        wait_until(lambda: not pauses.lasts("digest"), patience=2)
+    said = [record.message for record in caplog.records]
+    assert said == ["sending stopped: server_busy: 421", "sending stopped: server_busy: waiting until 08:01 UTC"]
     pauses.forget("digest")
+    pauses.begin("digest", "server_busy: waiting until 08:01 UTC")
     pauses.end()
-    assert pauses._troubles["digest"] == 0
-    assert [doubled(60, 900, troubles) for troubles in (0, 1, 4, 99)] == [60, 120, 900, 900]
-
-
-def test_a_pause_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("newsletter.worker.pauses.FIRST_STOP", 0.05)
-    pauses = Pauses()
-    pauses.begin("digest", "421")
-    wait_until(lambda: not pauses.lasts("digest"), patience=2)
+    assert (len(caplog.records), pauses.lasts("digest")) == (3, False)
