@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from urllib.parse import quote
 
@@ -8,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.base.errors import ConfigError
+from newsletter.mail.providers.failover.backend import FailoverBackend
 from newsletter.mail.providers.maildir.backend import MaildirBackend
+from newsletter.mail.providers.roundrobin.backend import RoundRobinBackend
 from newsletter.mail.providers.smtp.backend import SmtpBackend
 from newsletter.mail.providers.smtp.relay import Limits, Login, Relay
 from newsletter.mail.registry import backend_from_url
@@ -55,7 +58,22 @@ def test_a_maildir_is_in_the_home_unless_an_absolute_folder_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "name"), [("console://", "console"), ("memory://", "memory"), ("maildir://", "maildir")]
+    ("url", "name"),
+    [
+        ("console://", "console"),
+        ("memory://", "memory"),
+        ("maildir://", "maildir"),
+        ("sendmail://", "sendmail"),
+        ("sendmail:///opt/bin/sendmail?deadline=5", "sendmail"),
+        ("ses://AKID:se%2Fcret@eu-west-3", "ses"),
+        ("ses://AKID:secret@us-gov-west-1?configuration_set=news_1&connections=8", "ses"),
+        ("postmark://token@broadcast", "postmark"),
+        ("mailgun://key@Lettre.example.ma?region=eu", "mailgun"),
+        ("brevo://key@api.brevo.com?answer=30&deadline=60.5", "brevo"),
+        ("failover:(smtp://a:25|smtp://b:25)", "failover"),
+        ("FAILOVER:( smtp://a:25 | smtp://b:25 )", "failover"),
+        ("roundrobin:(failover:(smtp://a|smtp://b)|failover:(smtp://b|smtp://a))", "roundrobin"),
+    ],
 )
 def test_each_scheme_has_its_provider(url: str, name: str) -> None:
     assert backend_from_url(url, home=HOME).name == name
@@ -64,7 +82,10 @@ def test_each_scheme_has_its_provider(url: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("url", "cause"),
     [
-        ("", "begins with none of maildir://, console://, memory://, smtp://, smtp\\+starttls://, smtps://"),
+        (
+            "",
+            "begins with none of maildir://, console://, memory://, smtp://, smtp\\+starttls://, smtps://, lmtp://, sendmail://",
+        ),
         ("relay:25", "begins with none of"),
         ("u:hunter2@relay", "begins with none of"),
         ("http://u:hunter2@relay", "begins with none of"),
@@ -89,6 +110,40 @@ def test_each_scheme_has_its_provider(url: str, name: str) -> None:
         ("maildir://relative/folder", "three slashes"),
         ("maildir:///folder?x", "nothing after"),
         ("memory://x", "nothing after"),
+        ("sendmail://host", "sendmail:///path"),
+        ("sendmail:///path/", "sendmail:///path"),
+        ("sendmail://?deadline=0", "sendmail:///path"),
+        ("sendmail://?shell=1", "sendmail:///path"),
+        ("ses://AKID@eu-west-3", "ses://ACCESS_KEY:SECRET@REGION"),
+        ("ses://AKID:hunter2@", "ses://ACCESS_KEY:SECRET@REGION"),
+        ("ses://AKID:hunter2@evil.example.org", "ses://ACCESS_KEY:SECRET@REGION"),
+        ("ses://AKID:hunter2@eu-west-3:25", "ses://ACCESS_KEY:SECRET@REGION"),
+        ("ses://AKID:hun/ter2@eu-west-3", "malformed"),
+        ("ses://AKID:1/hunter2@eu-west-3", "has a path"),
+        ("ses://AKID:hunter2%0D@eu-west-3", "control character"),
+        ("ses://AKID:hunter2@eu-west-3?x=1", "takes connections, endpoint"),
+        ("ses://AKID:hunter2@eu-west-3?connections=65", "takes connections"),
+        ("ses://AKID:hunter2@eu-west-3?answer=0", "takes connections"),
+        ("ses://AKID:hunter2@eu-west-3?answer=5&answer=6", "once each"),
+        ("ses://AKID:hunter2@eu-west-3?endpoint=http://example.org", "clear text"),
+        ("ses://AKID:hunter2@eu-west-3?endpoint=https://u@example.org", "takes connections"),
+        ("ses://AKID:hunter2@eu-west-3?endpoint=https://example.org:99999", "cannot be read"),
+        ("mailgun://hunter2@lettre.example.ma", "say where the mail goes"),
+        ("mailgun://hunter2@lettre.example.ma?region=mars", "fit value"),
+        ("mailgun://hunter2@localhost?region=eu", "mailgun://API_KEY@DOMAIN"),
+        ("mailgun://u:hunter2@lettre.example.ma?region=eu", "mailgun://API_KEY@DOMAIN"),
+        ("postmark://hunter2@", "postmark://SERVER_TOKEN@STREAM"),
+        ("postmark://broadcast", "postmark://SERVER_TOKEN@STREAM"),
+        ("brevo://hunter2@example.org", "brevo://API_KEY@api.brevo.com"),
+        ("failover:smtp://a|smtp://b", "should be failover:"),
+        ("failover://(smtp://a|smtp://b)", "should be failover:"),
+        ("failover:(smtp://u:hunter2@a)", "should be failover:"),
+        ("failover:(smtp://a|)", "should be failover:"),
+        ("failover:(smtp://a|smtp://b))", "should be failover:"),
+        ("failover:((smtp://a|smtp://b)", "should be failover:"),
+        ("roundrobin:()", "should be roundrobin:"),
+        ("roundrobin:(smtps://u:hunter2@a|http://u:hunter2@b)", "begins with none of"),
+        ("failover:(memory://|smtp://u:hunter2@b)", "clear text"),
         ("console:///x", "nothing after"),
     ],
 )
@@ -100,6 +155,46 @@ def test_a_bad_url_is_refused_with_its_cause_and_without_its_password(url: str, 
     assert "ter2" not in shown
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+def test_several_keep_the_order_and_the_nesting_of_their_url() -> None:
+    backend = backend_from_url("failover:(smtp://a|roundrobin:(maildir:///b|smtp://c:26))", home=HOME)
+    assert isinstance(backend, FailoverBackend)
+    first, second = backend.backends
+    assert isinstance(second, RoundRobinBackend)
+    assert first.describe() == backend_from_url("smtp://a", home=HOME).describe()
+    assert second.backends[0] == MaildirBackend(Path("/b"))
+    assert second.backends[1].describe() == backend_from_url("smtp://c:26", home=HOME).describe()
+
+
+bracketed = st.recursive(
+    st.sampled_from(["smtp://a", "memory://", "", "x", "failover:(memory://|memory://)"]),
+    lambda inner: st.builds(
+        "{}({})".format, st.sampled_from(["failover:", "roundrobin:", ""]), st.lists(inner, max_size=3).map("|".join)
+    ),
+)
+
+
+@settings(max_examples=200)
+@given(st.one_of(bracketed, st.text("failover:(|)smtp/ab@", max_size=30)))
+def test_any_text_makes_a_backend_or_an_error_that_can_be_shown(url: str) -> None:
+    with contextlib.suppress(ConfigError):
+        assert backend_from_url(url, home=HOME).describe()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ses://AKID:hunter2@eu-west-3",
+        "postmark://hunter2@broadcast",
+        "mailgun://hunter2@lettre.example.ma?region=us",
+        "brevo://hunter2@api.brevo.com",
+        "failover:(smtps://u:hunter2@a|roundrobin:(brevo://hunter2@api.brevo.com|smtps://u:hunter2@b))",
+    ],
+)
+def test_no_backend_shows_its_secret(url: str) -> None:
+    backend = backend_from_url(url, home=HOME)
+    assert "hunter2" not in repr(backend) + backend.describe() + str(backend)
 
 
 def test_a_backend_shows_no_password() -> None:

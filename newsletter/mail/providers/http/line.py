@@ -177,7 +177,9 @@ class Line:
         except (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError):
             body = b""
             self.hang_up()
-        if len(body) > LONGEST_ANSWER or self._is_late:
+        if self._is_late:
+            raise Broken(Outcome.UNCERTAIN, "timeout_after_data", "the answer was not whole at the deadline")
+        if len(body) > LONGEST_ANSWER:
             self.hang_up()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, headers, body[:LONGEST_ANSWER])
