@@ -39,7 +39,7 @@ class Answer:
         """The body as JSON; None if it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets without end are no JSON either
             return None
 
     def said(self, *names: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -76,7 +77,8 @@ class SendmailBackend:
         except FileNotFoundError as error:
             return Verdict(message.key, Outcome.STOP, None, "program_missing", str(error))
         except OSError as error:
-            return Verdict(message.key, Outcome.STOP, None, "system_error", str(error))
+            reason = "disk_full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "system_error"
+            return Verdict(message.key, Outcome.STOP, None, reason, str(error))
 
     def _run(self, message: Message, mail: IO[bytes], complaint: IO[bytes]) -> int | None:
         """Return the exit code, negative for a signal; None if the time was over."""
