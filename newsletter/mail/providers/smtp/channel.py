@@ -54,7 +54,8 @@ class SmtpChannel:
         self._fewer_until = 0.0
 
     def submit(self, messages: Sequence[Message]) -> None:
-        self._turn()
+        if self._free:  # one that the server closed meanwhile must not be taken for free
+            self._turn()
         self._stop = None
         self._waiting.extend(messages)
         self._under_way += len(messages)
@@ -184,7 +185,7 @@ class SmtpChannel:
             message = self.next_message()
             if message is not None and not connection.take(message):
                 self._free.append(connection)
-        if self._stop is None and self._first_fit() is not None:
+        if self._waiting and len(self._connections) < self._relay.connections and self._first_fit() is not None:
             self._dial()
 
     def _dial(self) -> None:

@@ -82,9 +82,11 @@ class Connection:
     def take(self, message: Message) -> bool:
         """Begin with this message, only where `is_free`; false if its verdict was known before."""
         now = self._loop.time()
-        octets = self._begin(message, probe=now - self._alive_at > STALE)
+        is_stale = now - self._alive_at > STALE
+        octets = self._begin(message, probe=is_stale)
         if octets:
-            self._expect(now, self._relay.limits.command, self._relay.limits.deadline)
+            limits = self._relay.limits
+            self._expect(now, limits.connect if is_stale else limits.command, limits.deadline)
             self._write(octets)
         return bool(octets)
 
@@ -182,7 +184,7 @@ class Connection:
     # Conversation.
 
     def _converse(self, conversation: Conversation, wire: Wire, answer: Answer) -> None:
-        was_at_dot = conversation.phase is Phase.DOT
+        phase = conversation.phase
         octets = conversation.feed(answer, is_dot_written=self._is_dot_written)
         if octets:
             self._write(octets)
@@ -191,7 +193,7 @@ class Connection:
                 self._write_body(conversation, wire)
             else:
                 conversation.break_off(Break.GARBLED, "the server said more than it was asked", is_dot_written=False)
-        if was_at_dot:
+        if phase is Phase.DOT or phase is Phase.RSET:
             self._expect(self._alive_at, self._relay.limits.command, self._relay.limits.deadline)
         verdicts = conversation.events.verdicts
         while verdicts:
@@ -208,6 +210,7 @@ class Connection:
             while not behind and (message := self._owner.next_message()) is not None:
                 behind = self._begin(message)
         self._is_dot_written = wire.write_body(parts, behind)
+        self._unsent = wire.unsent
         if self._is_dot_written:
             self.dot_left()
 

@@ -142,12 +142,14 @@ class Conversation:
         judgement = judge(phase, answer.as_reply())
         assert judgement is not None  # noqa: S101 (is_good says the same)
         self._is_dirty = True
+        is_over = judgement.reconnect or phase is Phase.BODY
         if not transaction.is_decided:
             self._decide(phase, transaction, answer, judgement)
-        is_stopped = judgement.outcome is Outcome.STOP and all(each is transaction for _, each in self._expected)
-        if judgement.reconnect or is_stopped or phase is Phase.BODY:
-            self._cut(Break.LOST, _CUT_OFF, is_dot_written=False)
+            is_alone = all(each is transaction for _, each in self._expected)
+            is_over = is_over or (judgement.outcome is Outcome.STOP and is_alone)
         transaction.is_untried = False
+        if is_over:
+            self._cut(Break.LOST, _CUT_OFF, is_dot_written=False)
 
     def _decide(self, phase: Phase, transaction: Transaction, answer: Answer, judgement: Judgement) -> None:
         transaction.is_decided = True
