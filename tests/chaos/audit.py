@@ -100,7 +100,7 @@ def _compare(row: Row, taken: list[Taken], found: Audit) -> None:
 
 def _compare_senders(house: House, found: Audit) -> None:
     """Ask of every copy whose it is: a sender that nobody disturbed gets its answers and never leaves a doubt."""
-    disturbed = {hand.name for hand in house.hands if hand.disturbed}
+    disturbed = {hand.name: hand.disturbed for hand in house.hands if hand.disturbed}
     takers: dict[str, list[str]] = defaultdict(list)
     for mail in house.relay.taken:
         takers[mail.recipient].append(mail.sender)
@@ -113,8 +113,9 @@ def _compare_senders(house: House, found: Audit) -> None:
             if blamed not in disturbed:
                 found.unexplained.append(f"{recipient}: sent again after an undisturbed sender, by {names}")
     for name, mails in left_behind.items():
-        if mails > house.window:
-            found.unexplained.append(f"{name}: {mails} of its mails were sent twice, the window is {house.window}")
+        most = house.window * disturbed.get(name, 0)
+        if mails > most:
+            found.unexplained.append(f"{name}: {mails} of its mails were sent twice, {most} may be")
 
 
 def _compare_books(house: House, rows: list[Row], found: Audit) -> None:
