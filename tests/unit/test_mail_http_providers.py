@@ -132,11 +132,12 @@ def test_mailgun_is_told_to_track_nothing() -> None:
         assert b'name="%s"\r\n\r\nno\r\n' % option in body
 
 
-def test_ses_forwards_bounces_to_the_return_path_and_names_the_configuration_set() -> None:
+def test_ses_forwards_bounces_to_the_return_path_and_is_told_to_track_nothing() -> None:
     api = SesApi(SES.signer, SES.host, "newsletter")
     content = json.loads(api.item(mail()))
     assert content["FeedbackForwardingEmailAddress"] == "bounce@example.ma"
     assert content["ConfigurationSetName"] == "newsletter"
+    assert set(content["ConfigurationOverrides"]["Tracking"].values()) == {"DISABLED"}
     assert "FeedbackForwardingEmailAddress" not in json.loads(api.item(Message(1, "", "r@example.org", (MAIL,))))
 
 
@@ -236,7 +237,19 @@ def test_no_mail_fails_for_the_company_it_was_sent_in(answer: Answer) -> None:
 @pytest.mark.parametrize("api", [SES, MAILGUN, POSTMARK, BREVO])
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"null", b'"x"', b"{}", b'{"id": 7}', b"[1]", b"\xff", b"[[]]", b'{"MessageId": ""}', b"[" * 100_000],
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"{}",
+        b'{"id": 7}',
+        b"[1]",
+        b"\xff",
+        b"[[]]",
+        b'{"MessageId": ""}',
+        pytest.param(b"[" * 100_000, id="deep"),
+    ],
 )
 def test_an_answer_of_any_form_is_judged(api: Api, body: bytes) -> None:
     for status in (200, 201, 400, 422, 500):

@@ -25,6 +25,7 @@ _BY_TYPE = {
     "LimitExceededException": "quota_exceeded",
     "NotFoundException": "server_refuses",  # the configuration set
 }
+_UNTRACKED = {"OpenTrackingEnabled": "DISABLED", "ClickTrackingEnabled": "DISABLED"}
 _THROTTLING = {"TooManyRequestsException", "ThrottlingException", "Throttling"}
 _ABOUT_THE_ADDRESS = ("address", "local part", "domain name", "domain contains", "domain starts", "final '@domain'")
 
@@ -51,6 +52,7 @@ class SesApi:
         content: dict[str, Any] = {
             "Destination": {"ToAddresses": [message.recipient]},
             "Content": {"Raw": {"Data": b64encode(message.data).decode()}},
+            "ConfigurationOverrides": {"Tracking": _UNTRACKED},
         }
         if message.sender:
             content["FeedbackForwardingEmailAddress"] = message.sender
