@@ -36,10 +36,12 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Beside smtp-source and a Postfix of its own, which needs root; BENCH="--quick" for a first look, --million for more.
 bench: .venv/.dev
+	sh scripts/system_packages.sh bench
 	$(BIN)/python benchmarks/splice.py
 	$(BIN)/python benchmarks/planning.py
-	$(BIN)/python benchmarks/send.py $(ARGS)
+	$(BIN)/python benchmarks/send.py $(BENCH)
 
 screenshots: .venv/.dev system
 	$(BIN)/python scripts/screenshot_mails.py screenshots

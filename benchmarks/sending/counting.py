@@ -84,8 +84,8 @@ class Session:
         self._in_data = False
         self.messages += 1
         if self._keep is not None:
-            data = b"".join(self._chunks).removeprefix(b"\r\n")
-            self._keep(Envelope(self._sender, self._recipient, data.replace(b"\r\n..", b"\r\n.")))
+            data = b"".join(self._chunks).replace(b"\r\n..", b"\r\n.").removeprefix(b"\r\n")
+            self._keep(Envelope(self._sender, self._recipient, data))
             self._chunks = []
         return b"250 2.0.0 Ok\r\n"
 
