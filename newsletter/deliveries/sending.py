@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 HEARTBEAT = timedelta(seconds=20)
 MARGIN = 1 / 6  # of a lease must be left for an intent
-CHUNK = 8  # windows are claimed at once
+CHUNK = 256  # rows are claimed at once
 STOPPING = "stopping"
 PATIENCE = 1.0  # seconds until a quiet line is left for a look at what was paused, cancelled or stopped
 GATHERING = 0.02  # seconds that certain results wait for company, while fewer than half a window are
@@ -58,6 +58,7 @@ class Sender:
     window: int = 32
     in_doubt: InDoubt = "resend"
     lease: timedelta = LEASE
+    chunk: int = CHUNK
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
     stopwatch: Callable[[], float] = field(default=time.monotonic, compare=False)
 
@@ -186,7 +187,8 @@ class _Sending:
         in_doubt = "hold" if batch.state is BatchState.CANCELLED else self.sender.in_doubt
         waiting = steps.take_back(work, batch_id=self.batch_id, in_doubt=in_doubt, moves=moves)
         doubtful = steps.give_up_doubtful(work, batch_id=self.batch_id, moves=moves)
-        steps.wake(work, batch_id=self.batch_id, moves=moves)
+        if batch.state is BatchState.OPEN:
+            steps.wake(work, batch_id=self.batch_id, moves=moves)
         results = [Settled(row, DeliveryState.PENDING) for row in waiting]
         results += [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful]
         if results:
@@ -240,7 +242,7 @@ class _Sending:
                 batch_id=self.batch_id,
                 owner=self.sender.name,
                 lease=self.sender.lease,
-                most=self.sender.window * CHUNK,
+                most=max(self.sender.chunk, room - len(self.hand)),
                 after=self.after,
                 without=pace.closed,
                 moves=moves,
@@ -281,24 +283,23 @@ class _Sending:
             for each in chosen
             if each.row.id in refused
         ]
-        held = {each.row.id: each for each in chosen if each.row.id not in refused}
+        mine = steps.intend(
+            work,
+            [each for each in chosen if each.row.id not in refused],
+            owner=self.sender.name,
+            margin=self.sender.lease * MARGIN,
+        )
+        held = {each.row.id: each for each in mine}
         messages = []
-        for made in _compose(work, self.lane, [each.row for each in held.values()]):
+        for made in _compose(work, self.lane, [each.row for each in mine]):
             if isinstance(made, Uncomposable):
                 each = held.pop(made.id)
                 out.append(Result(each, ended(DeliveryState.FAILED, made.reason, doubts=each.doubts)))
             else:
                 messages.append(made)
+        self.flying |= held
         self._drop(work, out, moves)
-        if not held:
-            return []
-        margin = self.sender.lease * MARGIN
-        mine = steps.intend(work, list(held.values()), owner=self.sender.name, margin=margin)
-        for row_id in mine:
-            held[row_id].attempts += 1
-            self.flying[row_id] = held[row_id]
-        self.tally.lost_leases += len(held) - len(mine)
-        return [message for message in messages if message.key in mine]
+        return messages
 
     def _drop(self, work: Work, results: Sequence[Result], moves: Moves) -> None:
         """End rows that no byte of will leave."""

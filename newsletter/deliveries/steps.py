@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,7 +33,6 @@ from newsletter.deliveries.models import OPEN_STATES, Delivery, DeliveryState
 from newsletter.deliveries.policy import DOUBTFUL_CRASHES, InDoubt, Step
 from newsletter.deliveries.queries import is_abandoned
 
-WAITING_STATES = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 _ROW: tuple[Any, ...] = (
     Delivery.id,
     Delivery.batch_id,
@@ -100,9 +99,12 @@ def claim(
     return sorted(held, key=lambda each: each.row.id)
 
 
-def intend(work: Work, held: Sequence[Held], *, owner: str, margin: timedelta) -> set[int]:
-    """Mark the intent to send these rows; returns those that are still this owner's, for at least `margin`."""
-    kept = work.session.scalars(
+def intend(work: Work, held: Sequence[Held], *, owner: str, margin: timedelta) -> list[Held]:
+    """Mark the intent to send these rows; returns those that are still this owner's, for at least `margin`.
+
+    What they are composed from may have changed since the claim; the rows returned say what it is now.
+    """
+    kept = work.session.execute(
         update(Delivery)
         .where(
             among(work, Delivery.id, [each.row.id for each in held]),
@@ -112,10 +114,18 @@ def intend(work: Work, held: Sequence[Held], *, owner: str, margin: timedelta) -
             Delivery.lease_until > work.now + margin,
         )
         .values(intent_at=work.now, attempts=Delivery.attempts + 1)
-        .returning(Delivery.id)
+        .returning(Delivery.id, Delivery.content_id)
         .execution_options(**_QUIETLY)
     )
-    return set(kept)
+    contents = {row[0]: row[1] for row in kept}
+    mine = []
+    for each in held:
+        if each.row.id in contents:
+            if contents[each.row.id] != each.row.content_id:
+                each.row = replace(each.row, content_id=contents[each.row.id])
+            each.attempts += 1
+            mine.append(each)
+    return mine
 
 
 def release(work: Work, held: Sequence[Held], *, owner: str, moves: Moves) -> None:
@@ -230,7 +240,7 @@ def give_up_doubtful(work: Work, *, batch_id: int, moves: Moves) -> list[Claimed
 
 
 def cancel_open(work: Work, *, batch_id: int, reason: str, moves: Moves) -> list[Claimed]:
-    """Cancel every row of a batch that is not held by a sender at this moment; returns those that became uncertain."""
+    """Cancel every row of a batch that is not on its way at this moment; returns those that became uncertain."""
     return _end_rows(work, Delivery.batch_id == batch_id, state=DeliveryState.CANCELLED, reason=reason, moves=moves)
 
 
@@ -253,19 +263,20 @@ def expire_deferred(
 
 
 def skip_waiting(work: Work, *, batch_id: int, content_id: int, reason: str, moves: Moves) -> list[Claimed]:
-    """Skip the rows of a content that no sender holds at this moment; returns those that became uncertain."""
+    """Skip the rows of a content that are not on their way at this moment; returns those that became uncertain."""
     where = (Delivery.batch_id == batch_id, Delivery.content_id == content_id)
     return _end_rows(work, *where, state=DeliveryState.SKIPPED, reason=reason, moves=moves)
 
 
 def move_waiting(work: Work, *, batch_id: int, content_id: int, to_content_id: int) -> None:
-    """Give the rows of a content that no sender holds, and that never were on their way, another content."""
+    """Give the rows of a content that are not on their way, and never were, another content."""
     work.session.execute(
         update(Delivery)
         .where(
             Delivery.batch_id == batch_id,
             Delivery.content_id == content_id,
-            Delivery.state.in_(WAITING_STATES),
+            Delivery.state.in_(OPEN_STATES),
+            Delivery.intent_at.is_(None),
             Delivery.doubts == 0,
         )
         .values(content_id=to_content_id)
@@ -295,13 +306,26 @@ def _end_rows(
     state: DeliveryState,
     reason: str,
     moves: Moves,
-    from_states: Sequence[DeliveryState] = WAITING_STATES,
+    from_states: Sequence[DeliveryState] = OPEN_STATES,
 ) -> list[Claimed]:
-    """End rows that were not accepted; those that may have left are uncertain, and returned for the lane to follow."""
-    values: dict[str, Any] = {"reason": reason, "next_attempt_at": None, "settled_at": work.now}
+    """End rows that are not on their way; those that may have left are uncertain, and returned for the lane to follow.
+
+    A sender that holds one of them finds it gone when it marks its intent.
+    """
+    values: dict[str, Any] = {
+        "reason": reason,
+        "next_attempt_at": None,
+        "settled_at": work.now,
+        "owner": None,
+        "lease_until": None,
+    }
     found: list[Claimed] = []
     for was in from_states:
-        end = update(Delivery).where(Delivery.state == was, *where).execution_options(**_QUIETLY)
+        end = (
+            update(Delivery)
+            .where(Delivery.state == was, Delivery.intent_at.is_(None), *where)
+            .execution_options(**_QUIETLY)
+        )
         doubtful = end.where(Delivery.doubts > 0).values(state=DeliveryState.UNCERTAIN, **values)
         rows = [Claimed(*row) for row in work.session.execute(doubtful.returning(*_ROW))]
         _note(moves, rows, was=was, now=DeliveryState.UNCERTAIN)

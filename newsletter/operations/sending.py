@@ -14,7 +14,7 @@ from newsletter.deliveries import queries as ledger
 from newsletter.deliveries.lanes import Lane
 from newsletter.deliveries.models import LaneName
 from newsletter.deliveries.policy import InDoubt
-from newsletter.deliveries.sending import Sender, Tally, send_batch
+from newsletter.deliveries.sending import CHUNK, Sender, Tally, send_batch
 from newsletter.mail.port import MailBackend
 
 TRANSACTIONAL = (LaneName.CONFIRMATION, LaneName.NOTICE)
@@ -29,6 +29,7 @@ class Postroom:
     lanes: Mapping[LaneName, Lane]
     window: int
     in_doubt: InDoubt
+    chunk: int = CHUNK
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
@@ -64,4 +65,4 @@ def send_due(postroom: Postroom, *, lanes: Sequence[LaneName]) -> Sent:
 def _sender(postroom: Postroom) -> Sender:
     """Name this sender so that no other one can ever mistake its rows for his own."""
     name = f"{socket.gethostname()[:20]}:{os.getpid()}:{threading.get_ident() % 10_000}:{uuid.uuid4().hex[:8]}"
-    return Sender(name, window=postroom.window, in_doubt=postroom.in_doubt, stop=postroom.stop)
+    return Sender(name, window=postroom.window, in_doubt=postroom.in_doubt, chunk=postroom.chunk, stop=postroom.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -237,6 +238,7 @@ class Both:
             self._reconcile(in_doubt, is_complete=False)
             return
         run.plan()
+        self.house.end_pauses()
         self._reconcile(in_doubt, is_complete=not report.stopped and script.then is None)
         self.rules.finish()
 
@@ -360,6 +362,7 @@ class Both:
             self.balanced[found.id] = now
             books = self.house.books_of(found.id)
             assert books.balance, books
+            assert self.house.progress(found.batch_id) == collections.Counter(str(row.state) for row in rows)
             assert books.audience == len(rows) + found.nothing_new
             assert books.possible_copies == sum(row.copies for row in rows)
 

@@ -10,7 +10,7 @@ from email import message_from_bytes
 from email.message import Message as ParsedMail
 from pathlib import Path
 
-from newsletter.mail.in_turn import in_turn
+from newsletter.mail.in_turn import InTurn
 from newsletter.mail.port import Message, Outcome, Verdict
 
 SITE = "https://news.test/"
@@ -83,6 +83,9 @@ class Carrier:
     def describe(self) -> str:
         return "nowhere"
 
+    def check(self) -> None:
+        """Memory is always there."""
+
     @contextmanager
     def open(self) -> Iterator[Line]:
         line = Line(self)
@@ -90,27 +93,31 @@ class Carrier:
         line.close_window()
 
 
-class Line:
-    """One channel; the verdicts of a window are written by its sender when he hands over the next, or closes."""
+class Line(InTurn):
+    """One channel; with a window of two its sender writes each verdict before it asks for the next, or closes."""
 
     def __init__(self, carrier: Carrier) -> None:
+        super().__init__(self._take)
         self.carrier = carrier
-        self.verdicts: list[Verdict] = []
+        self.told: list[Verdict] = []
 
     def close_window(self) -> None:
         with self.carrier.lock:
-            self.carrier.watcher.closed(self, self.verdicts)
-            self.verdicts = []
+            self.carrier.watcher.closed(self, self.told)
+            self.told = []
 
-    def submit(self, messages: Sequence[Message]) -> Iterator[Verdict]:
+    def submit(self, messages: Sequence[Message]) -> None:
         self.close_window()
-        digests = [message for message in messages if is_digest(message)]
         with self.carrier.lock:
-            self.carrier.watcher.handed_over(self, digests)
-        for verdict in in_turn(messages, self._take):
-            if any(digest.key == verdict.key for digest in digests):
-                self.verdicts.append(verdict)
-            yield verdict
+            self.carrier.watcher.handed_over(self, [message for message in messages if is_digest(message)])
+        super().submit(messages)
+
+    def verdicts(self, *, wait: float) -> Sequence[Verdict]:
+        self.close_window()
+        digests = {message.key for message in self._waiting if is_digest(message)}
+        found = super().verdicts(wait=wait)
+        self.told += [verdict for verdict in found if verdict.key in digests]
+        return found
 
     def _take(self, message: Message) -> Verdict:
         if not is_digest(message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from newsletter.articles.models import Article
 from newsletter.base.links import Links
 from newsletter.db.database import Database, Work
 from newsletter.db.schema import Table
+from newsletter.deliveries import queries as ledger
+from newsletter.deliveries import rates
 from newsletter.deliveries.models import Batch, Delivery, LaneName
 from newsletter.deliveries.policy import InDoubt
 from newsletter.issues import actions as issue_actions
@@ -62,7 +65,20 @@ class House:
         self.editions: dict[int, list[tuple[int, int]]] = {}
 
     def postroom(self, carrier: Carrier, *, in_doubt: InDoubt) -> Postroom:
-        return Postroom(self.database, carrier, self.lanes, window=2, in_doubt=in_doubt)
+        return Postroom(self.database, carrier, self.lanes, window=2, in_doubt=in_doubt, chunk=1)
+
+    def end_pauses(self) -> None:
+        """Do what an operator does who does not want to wait for a carrier that stopped us."""
+        with self.database.work() as work:
+            rates.resume(work, Carrier.name)
+
+    def progress(self, batch_id: int) -> collections.Counter[str]:
+        """Return what the senders counted in each state, families together."""
+        with self.database.reading() as work:
+            counted: collections.Counter[str] = collections.Counter()
+            for states in ledger.progress(work, batch_id).values():
+                counted.update({str(state): rows for state, rows in states.items()})
+            return +counted
 
     # Articles
 

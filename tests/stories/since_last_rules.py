@@ -345,6 +345,8 @@ class Rules:
             self.take_back(mail, in_doubt=in_doubt)
         elif mail.issue.may_leave and mail.is_due(now) and self._refusal(mail):
             self._end(mail, "skipped", self._refusal(mail))
+        elif mail.issue.may_leave and mail.is_due(now) and mail.state == "deferred":
+            mail.state, mail.again = "pending", None
         else:
             return False
         return True
