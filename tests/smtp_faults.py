@@ -17,6 +17,7 @@ CERTIFICATE = Path(__file__).with_suffix(".pem")  # self-signed, for 127.0.0.1; 
 GOOD = {
     "BANNER": "220 ready",
     "EHLO": "250-hello\r\n250-SIZE 1000000\r\n250 8BITMIME",
+    "LHLO": "250-hello\r\n250 PIPELINING",
     "HELO": "250 hello",
     "STARTTLS": "220 go ahead",
     "AUTH": "235 welcome",
@@ -55,10 +56,16 @@ class FaultServer:
 
     The phases are the verbs, BANNER, HANDSHAKE (before TLS), BODY (after 354, before anything is read) and DOT. A text
     is a reply without its CRLF, octets are sent as they are, a number is a delay in seconds before the GOOD reply.
+    `offers` is said to EHLO; `faulty` is the number of the only connection that follows the script, 0 for all; every
+    DOT takes `pause` seconds. Lone dots for nobody are counted.
     """
 
     script: Mapping[str, Act | Sequence[Act]] = field(default_factory=dict)
     tls_from_start: bool = False
+    offers: str = GOOD["EHLO"]
+    faulty: int = 0
+    pause: float = 0.0
+    lone_dots: int = 0
     received: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     connections: int = 0
@@ -97,19 +104,19 @@ class FaultServer:
             except OSError:
                 return
             self.connections += 1
-            self._start(self._serve, connection)
+            self._start(self._serve, connection, self.connections)
 
-    def _serve(self, connection: socket.socket) -> None:
-        talk = _Talk(self, connection)
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        talk = _Talk(self, connection, number)
         self._open.append(connection)
         with contextlib.suppress(OSError):
             talk.run()
         talk.close()
 
-    def next_act(self, phase: str) -> Act | None:
-        plan = self._plans.get(phase)
+    def next_act(self, phase: str, number: int) -> Act | None:
+        plan = self._plans.get(phase) if self.faulty in {0, number} else None
         if not plan:
-            return GOOD.get(phase)
+            return self.offers if phase == "EHLO" else GOOD.get(phase)
         return plan[0] if phase in self._forever else plan.pop(0)
 
 
@@ -118,8 +125,9 @@ class _Ended(Exception):
 
 
 class _Talk:
-    def __init__(self, server: FaultServer, connection: socket.socket) -> None:
+    def __init__(self, server: FaultServer, connection: socket.socket, number: int) -> None:
         self._server = server
+        self._number = number
         self._socket = connection
         self._unread = b""
         self._sender = self._recipient = ""
@@ -145,6 +153,8 @@ class _Talk:
         elif verb == "RCPT":
             self._recipient = line.partition("<")[2].partition(">")[0]
         said = self._act(verb if verb in GOOD else "AUTH")
+        if verb == "RCPT" and not said.startswith("2"):
+            self._recipient = ""
         if verb == "STARTTLS" and said.startswith("220"):
             self._wrap()
         elif verb == "DATA" and said.startswith("354"):
@@ -157,12 +167,16 @@ class _Talk:
         lines = []
         while (line := self._raw_line()) != b".\r\n":
             lines.append(line.removeprefix(b"."))
-        if self._act("DOT").startswith("2"):
+        self._server._stopping.wait(self._server.pause)
+        is_good = self._act("DOT").startswith("2")
+        if not self._recipient and not lines:
+            self._server.lone_dots += 1
+        elif is_good:
             self._server.received.append(Received(self._sender, self._recipient, b"".join(lines)))
 
     def _act(self, phase: str) -> str:
         """Do what is due in this phase and return what was said."""
-        act = self._server.next_act(phase)
+        act = self._server.next_act(phase, self._number)
         if isinstance(act, Fault):
             self._fail(act)
         elif isinstance(act, float):
