@@ -12,6 +12,7 @@ from newsletter.base.config import SECRETS_FILE, Settings, load_settings, make_s
 from newsletter.base.errors import ConfigError, NotFound
 from newsletter.bootstrap import Parts, build
 from newsletter.cli.door import MEND_SET_UP, TRY_LATER, json_option, opened
+from newsletter.cli.moving import copy
 from newsletter.cli.printing import heading, say, show_json, show_lines
 from newsletter.db import migrations
 from newsletter.db.database import Database
@@ -60,7 +61,10 @@ def init() -> None:
 
 @click.group()
 def db() -> None:
-    """Upgrade or back up the database."""
+    """Upgrade, back up or move the database."""
+
+
+db.add_command(copy)
 
 
 @db.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from newsletter.db import migrations
+from newsletter.db import migrations, moving
 from newsletter.db.database import Database
 
 
@@ -18,10 +18,11 @@ def require_answer(database: Database) -> None:
 
 
 def require_ready(database: Database) -> None:
-    """Make sure that the database answers and stands at the newest migration.
+    """Make sure that the database answers, was not moved away, and stands at the newest migration.
 
     :raises Unavailable: if it does not answer
     :raises ConfigError: telling what to run
     """
     require_answer(database)
+    moving.require_here(database)
     migrations.require_newest(database)
