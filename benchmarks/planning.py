@@ -1,169 +1,140 @@
-"""How planning grows with the audience: seconds per million readers, and peak memory, in 200 cohorts.
+"""How planning grows with the audience: seconds per million readers, longest work, peak memory, in 200 cohorts.
 
-Usage: python benchmarks/planning.py [SQLALCHEMY_URL_OF_AN_EMPTY_POSTGRESQL_DATABASE]
+Usage: python benchmarks/planning.py [--runs 3] [--sizes 10000 100000 1000000] [--only sqlite|postgresql]
+       [--markdown FILE]
 
-The ratios are what counts: each size is planned in a process of its own, on the same machine, one after the other.
+Each plan is a process of its own on a database of its own, one after the other; medians are printed. PostgreSQL runs
+with its defaults in a folder of its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import resource
+import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from sqlalchemy import text
+import psycopg
 
-from newsletter.base.clock import SetClock
-from newsletter.db import migrations
-from newsletter.db.database import Database
-from newsletter.issues import actions, books, planning, queries
-from newsletter.issues.models import Issue
-from newsletter.newsletters.actions import NewNewsletter, NewRhythm, NewTopic, add_newsletter
-from newsletter.newsletters.models import Frequency
+from benchmarks.sending.ground import create_database, postgresql
+from benchmarks.sending.tables import Table, aim, machine
 
+ONCE = Path(__file__).with_name("planning_once.py")
 SIZES = (10_000, 100_000, 1_000_000)
-CHOICES = 50
-WATERMARKS = 4
-BEFORE = datetime(2026, 11, 20, 9, tzinfo=UTC)
-SLOT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
+AIMS = {"SQLite": 10, "PostgreSQL": 20}  # seconds for a million
+COLUMNS = ("", "readers", "cohorts", "seconds", "s/million", "works", "longest ms", "peak MB", "grown MB")
+
+Result = dict[str, float]
 
 
-def measure(url: str, readers: int) -> dict[str, float]:
-    clock = SetClock(BEFORE)
-    database = Database(url, clock=clock)
-    migrations.upgrade(database)
-    fill(database, readers)
-    clock.move_to(SLOT)
-    with database.work() as work:
-        run(work, "ANALYZE")  # as the database does by itself soon after an import
-        newsletter = actions.newsletter_queries.by_slug(work, "hebdo")
-        issue = actions.open_due(work, newsletter=newsletter, rhythm=newsletter.rhythms[0])
-        assert issue is not None
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
-    planning.plan(database, issue.id)
-    seconds = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with database.reading() as work:
-        found = books.books(work, work.session.get_one(Issue, issue.id))
-        cohorts = work.session.execute(text("SELECT count(*) FROM cohort")).scalar_one()
-        assert found.balance, found
-        assert found.open == queries.last_subscription(work) == readers
-    database.close()
-    return {
-        "readers": readers,
-        "seconds": seconds,
-        "cohorts": cohorts,
-        "rss": after / 1024,
-        "grown": (after - before) / 1024,
-    }
+def main() -> int:
+    arguments = read_arguments()
+    heading = [
+        f"Machine: {machine()}.",
+        f"Command: `{shlex.join(['python', 'benchmarks/planning.py', *sys.argv[1:]])}`; medians of {arguments.runs}.",
+    ]
+    print("\n".join(heading), end="\n\n", flush=True)
+    with tempfile.TemporaryDirectory(prefix="newsletter-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)  # PostgreSQL gives up root and must still reach what is its own
+        table = compare(folder, stack, arguments)
+    print(table.plain())
+    if arguments.markdown:
+        arguments.markdown.write_text("\n\n".join([*heading, table.markdown()]) + "\n", encoding="utf-8")
+    return 0
 
 
-def fill(database: Database, readers: int) -> None:
-    """Write an audience with the database's own means: nobody's sign-up is what is measured here."""
-    with database.work() as work:
-        newsletter = add_newsletter(
-            work,
-            new=NewNewsletter(
-                "hebdo",
-                {"fr": "L’hebdo"},
-                {"fr": "Ministère"},
-                "lettre.example.ma",
-                languages=["fr"],
-                topics=[NewTopic(f"topic-{n}", {"fr": f"Thème {n}"}) for n in range(1, CHOICES + 1)],
-                rhythms=[NewRhythm(Frequency.WEEKLY, weekday=0)],
-            ),
-        )
-        topics = [topic.id for topic in newsletter.topics]
-        for sequence in range(1, CHOICES * 2 + 1):
-            run(work, "INSERT INTO article_group (id) VALUES (:n)", n=sequence)
-            run(
-                work,
-                "INSERT INTO article (id, group_id, external_id, url, language, title, summary, image_url, image_alt,"
-                " version, created_at) VALUES (:n, :n, :x, :x, 'fr', 'Titre', '', '', '', 1, '2026-11-20 09:00:00')",
-                n=sequence,
-                x=f"https://news.example/{sequence}",
-            )
-            run(
-                work,
-                "INSERT INTO availability (sequence, article_id, topic_id, language, carried, created_at)"
-                " VALUES (:n, :n, :t, 'fr', false, '2026-11-20 09:00:00')",
-                n=sequence,
-                t=topics[sequence % CHOICES],
-            )
-        run(work, "UPDATE counter SET value = :n", n=CHOICES * 2)
-        for number, topic in enumerate(topics, 1):
-            run(
-                work,
-                "INSERT INTO choice (id, newsletter_id, form, languages, topics, fingerprint)"
-                " VALUES (:n, 1, 'digest', '[[\"fr\", 0]]', :t, :f)",
-                n=number,
-                t=json.dumps([[topic, 0]]),
-                f=f"digest fr@0 | {topic}@0",
-            )
-        numbers = (
-            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {readers})"
-            if database.is_sqlite
-            else f"WITH n(i) AS (SELECT generate_series(1, {readers}))"
-        )
-        run(
-            work,
-            "INSERT INTO subscriber (id, address, address_key, needs_smtputf8, address_hash, created_at)"
-            f" {numbers} SELECT i, 'r' || i || '@example.com', 'r' || i || '@example.com', false, 'h' || i,"
-            " '2026-11-20 09:00:00' FROM n",
-        )
-        run(
-            work,
-            "INSERT INTO subscription (id, subscriber_id, newsletter_id, state, frequency, choice_id, watermark,"
-            f" changed, created_at) {numbers} SELECT i, i, 1, 'active', 'weekly', i % {CHOICES} + 1,"
-            f" i / {CHOICES} % {WATERMARKS}, false,"
-            " '2026-11-20 09:00:00' FROM n",
-        )
+def compare(folder: Path, stack: ExitStack, arguments: argparse.Namespace) -> Table:
+    """Plan each size in each database and return the table."""
+    table = Table("Planning an issue, from the frozen cut to one row per reader", COLUMNS)
+    plans: dict[str, Callable[[int], Result]] = {}
+    if arguments.only in {None, "sqlite"}:
+        plans["SQLite"] = lambda readers: in_sqlite(folder, readers)
+    if arguments.only in {None, "postgresql"}:
+        server = stack.enter_context(postgresql(folder / "postgresql"))
+        plans["PostgreSQL"] = lambda readers: in_postgresql(server, readers)
+    for database, plan in plans.items():
+        found = {readers: median([plan(readers) for _ in range(arguments.runs)]) for readers in arguments.sizes}
+        for readers, result in found.items():
+            table.rows.append([database, f"{readers:,}", *cells(readers, result)])
+            print("  ".join(table.rows[-1]), flush=True)
+        table.notes += notes(database, found)
+    return table
 
 
-def run(work: object, statement: str, **values: object) -> None:
-    work.session.execute(text(statement), values)  # type: ignore[attr-defined]
+def cells(readers: int, result: Result) -> list[str]:
+    return [
+        f"{result['cohorts']:.0f}",
+        f"{result['seconds']:.2f}",
+        f"{per_million(readers, result):.2f}",
+        f"{result['works']:.0f}",
+        f"{result['longest_work'] * 1000:.0f}",
+        f"{result['peak_mb']:.0f}",
+        f"{result['grown_mb']:.1f}",
+    ]
 
 
-def main() -> None:
-    if len(sys.argv) == 3:
-        print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
-        return
-    found = []
-    for readers in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            url = sys.argv[1] if len(sys.argv) == 2 else f"sqlite:///{Path(folder) / 'planning.db'}"
-            if len(sys.argv) == 2:
-                empty(url)
-            answer = subprocess.run(
-                [sys.executable, __file__, url, str(readers)], check=True, capture_output=True, text=True
-            )
-            found.append(json.loads(answer.stdout))
-    print(f"{'readers':>10} {'cohorts':>8} {'seconds':>8} {'s/million':>10} {'peak MB':>8} {'grown MB':>9}")
-    for each in found:
-        per_million = each["seconds"] / each["readers"] * 1e6
-        print(
-            f"{each['readers']:>10,} {each['cohorts']:>8} {each['seconds']:>8.2f} {per_million:>10.2f}"
-            f" {each['rss']:>8.0f} {each['grown']:>9.1f}"
-        )
-    first, last = found[0], found[-1]
-    ratio = (last["seconds"] / last["readers"]) / (first["seconds"] / first["readers"])
-    print(f"time per reader, {last['readers']:,} to {first['readers']:,}: {ratio:.2f}")
-    print(f"peak memory, {last['readers']:,} to {first['readers']:,}: {last['rss'] / first['rss']:.2f}")
+def notes(database: str, found: dict[int, Result]) -> list[str]:
+    """Say what the figures of a database are to be, and are."""
+    least, most = min(found), max(found)
+    fast, slow = (per_million(readers, found[readers]) for readers in (least, most))
+    memory = found[most]["peak_mb"] / found[least]["peak_mb"]
+    said = [
+        aim(f"seconds per million in {database}, {most:,} readers", slow, most=AIMS[database]),
+        f"{database}, {most:,} to {least:,} readers: time per reader {slow / fast:.2f}, peak memory {memory:.2f}.",
+    ]
+    if database == "SQLite":
+        longest = max(result["longest_work"] for result in found.values())
+        said.append(aim("longest hold of SQLite's lock in seconds", longest, most=0.3))
+    return said
 
 
-def empty(url: str) -> None:
-    database = Database(url, clock=SetClock(BEFORE))
-    with database.work() as work:
-        run(work, "DROP SCHEMA public CASCADE")
-        run(work, "CREATE SCHEMA public")
-    database.close()
+def per_million(readers: int, result: Result) -> float:
+    return result["seconds"] / readers * 1e6
+
+
+def median(results: Sequence[Result]) -> Result:
+    return {name: statistics.median(result[name] for result in results) for name in results[0]}
+
+
+def in_sqlite(folder: Path, readers: int) -> Result:
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        return once(f"sqlite:///{Path(place) / 'planning.db'}", readers)
+
+
+def in_postgresql(server: str, readers: int) -> Result:
+    try:
+        return once(create_database(server, "planning"), readers)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute("DROP DATABASE IF EXISTS planning WITH (FORCE)")
+
+
+def once(url: str, readers: int) -> Result:
+    """Plan once, in a process of its own.
+
+    :raises CalledProcessError: if the plan fails, or its books do not balance
+    """
+    command = [sys.executable, str(ONCE), url, str(readers)]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    result: Result = json.loads(answer.stdout)
+    return result
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--only", choices=["sqlite", "postgresql"])
+    parser.add_argument("--markdown", type=Path, help="write the table to this file, too")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
