@@ -33,6 +33,7 @@ EXPERIMENTS: dict[str, Callable[[Bench], Table]] = {
     "synchronous": variations.synchronous,
     "windows": variations.windows,
     "memory": variations.memory,
+    "profile": variations.profile,
 }
 
 

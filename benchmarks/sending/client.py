@@ -15,6 +15,7 @@ from sqlalchemy import event
 
 from benchmarks.sending.ground import settings
 from benchmarks.sending.measure import Meter
+from benchmarks.sending.sampling import Sampler
 from newsletter.bootstrap import Parts, build
 from newsletter.deliveries.models import LaneName
 from newsletter.operations.sending import send_due
@@ -35,9 +36,14 @@ def main() -> None:
         _synchronous(parts, order["synchronous"])
     print("ready", flush=True)
     sys.stdin.readline()
+    sampler = Sampler() if order.get("profile") else None
     meter = Meter()
+    if sampler is not None:
+        sampler.start()
     sent = send_due(parts.postroom, lanes=[LaneName.DIGEST])
     cost = meter.stop(sent.accepted)
+    if sampler is not None:
+        Path(order["profile"]).write_text(json.dumps(sampler.stop()), encoding="utf-8")
     print(json.dumps(asdict(cost)), flush=True)
     if sent.stopped:
         raise SystemExit(f"the sender stopped: {sent.stopped}")

@@ -29,6 +29,7 @@ class Ours:
     processes: int = 1
     scheme: str = "smtp"
     synchronous: str = ""
+    profile: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -41,6 +42,7 @@ class Ours:
                 "home": str(self.ground.folder),
                 "window": self.window,
                 "synchronous": self.synchronous,
+                "profile": self.profile,
                 "settings": dict(self.settings),
             }
             cost = joined(run_module("client", order, count=self.processes, environment=self.environment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from newsletter.base.config import Settings
 LATENCY = 0.020
 SMALL, LARGE, MILLION = 10_000, 100_000, 1_000_000
 MOST_GROWTH_MB = 10
+PROFILED = 20  # functions
 
 
 def signed(bench: Bench) -> Table:
@@ -104,6 +106,25 @@ def memory(bench: Bench) -> Table:
     table.notes.append(aim("MB between the two", grown, most=MOST_GROWTH_MB))
     if not bench.has_million:
         table.notes.append("One run each. With --million the large audience is of 1,000,000.")
+    return table
+
+
+def profile(bench: Bench) -> Table:
+    """Where the client's CPU time goes."""
+    table = Table(
+        "Where the CPU time goes, to the server that counts", ["", "µs a mail", "in the database's libraries"]
+    )
+    for ground in _grounds(bench):
+        path = bench.folder / f"profile-{ground.kind}.json"
+        with bench.counting.fast() as server:
+            Ours(ground.kind, ground, profile=str(path)).send(server.port)
+        spent = json.loads(path.read_text(encoding="utf-8"))
+        microseconds = 1e6 / ground.mails
+        sums = [sum(each[column] for each in spent) * microseconds for column in (1, 2)]
+        table.rows.append([f"{ground.kind}: all", *(f"{each:.1f}" for each in sums)])
+        rows = spent[:PROFILED]
+        table.rows += [[name, *(f"{each * microseconds:.1f}" for each in costs)] for name, *costs in rows]
+    table.notes.append("By the innermost function of ours that was at work; looked at every millisecond of CPU time.")
     return table
 
 
