@@ -9,7 +9,7 @@ import ssl
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from newsletter.mail.providers.smtp.relay import Limits, Login, Relay
 from newsletter.mail.registry import backend_from_url
 from smtp_faults import CERTIFICATE, closed_port
 
-QUICK = Limits(connect=5, command=5, dot=1, deadline=10)
+QUICK = Limits(connect=5, command=5, dot=10, deadline=10)
 LOGIN = Login("user", "sécret")
 LARGEST = 20_000  # octets that the SMTP servers take
 
@@ -60,11 +60,11 @@ class Carrier:
 class Kind:
     """One kind of carrier: how to get one that works and one that cannot, and what it does, with the reason it gives.
 
-    `largest`: octets above which it stops before it offers a mail.
+    A working one waits so many seconds for an answer. `largest`: octets above which it stops before it offers a mail.
     """
 
     name: str
-    working: Callable[[Path], AbstractContextManager[Carrier]]
+    working: Callable[[Path, float], AbstractContextManager[Carrier]]
     dead: Callable[[Path], AbstractContextManager[MailBackend]]
     does: Mapping[str, str] = field(default_factory=dict)
     largest: int | None = None
@@ -130,23 +130,23 @@ def _log_in(_server: object, _session: object, _envelope: object, _mechanism: st
 
 
 @contextmanager
-def _smtp(_folder: Path) -> Iterator[Carrier]:
+def _smtp(_folder: Path, patience: float) -> Iterator[Carrier]:
     with smtp_server(data_size_limit=LARGEST) as (handler, port):
-        yield Carrier(SmtpBackend(Relay("127.0.0.1", port, limits=QUICK)), lambda: handler.mails)
+        yield Carrier(SmtpBackend(Relay("127.0.0.1", port, limits=replace(QUICK, dot=patience))), lambda: handler.mails)
 
 
 @contextmanager
-def _starttls(_folder: Path) -> Iterator[Carrier]:
+def _starttls(_folder: Path, patience: float) -> Iterator[Carrier]:
     options = {"tls_context": server_tls(), "auth_required": True, "authenticator": _log_in}
     with smtp_server(data_size_limit=LARGEST, **options) as (handler, port):
-        relay = Relay("127.0.0.1", port, "starttls", LOGIN, limits=QUICK)
+        relay = Relay("127.0.0.1", port, "starttls", LOGIN, limits=replace(QUICK, dot=patience))
         yield Carrier(SmtpBackend(relay, client_tls()), lambda: handler.mails)
 
 
 @contextmanager
-def _smtps(_folder: Path) -> Iterator[Carrier]:
+def _smtps(_folder: Path, patience: float) -> Iterator[Carrier]:
     with smtp_server(data_size_limit=LARGEST, ssl_context=server_tls()) as (handler, port):
-        relay = Relay("127.0.0.1", port, "tls", limits=QUICK)
+        relay = Relay("127.0.0.1", port, "tls", limits=replace(QUICK, dot=patience))
         yield Carrier(SmtpBackend(relay, client_tls()), lambda: handler.mails)
 
 
@@ -158,12 +158,12 @@ class _LmtpController(LoopbackController):
 
 
 @contextmanager
-def _lmtp(_folder: Path) -> Iterator[Carrier]:
+def _lmtp(_folder: Path, patience: float) -> Iterator[Carrier]:
     handler = _Handler()
     controller = _LmtpController(handler, hostname="127.0.0.1", port=0, data_size_limit=LARGEST)
     controller.start()
     try:
-        relay = Relay("127.0.0.1", controller.port, limits=QUICK, is_lmtp=True)
+        relay = Relay("127.0.0.1", controller.port, limits=replace(QUICK, dot=patience), is_lmtp=True)
         yield Carrier(SmtpBackend(relay), lambda: handler.mails)
     finally:
         controller.stop()
@@ -176,7 +176,7 @@ def _no_smtp(_folder: Path) -> Iterator[MailBackend]:
 
 
 @contextmanager
-def _maildir(folder: Path) -> Iterator[Carrier]:
+def _maildir(folder: Path, _patience: float) -> Iterator[Carrier]:
     yield Carrier(MaildirBackend(folder / "mail"), lambda: _maildir_content(folder / "mail"))
 
 
@@ -196,7 +196,7 @@ def _no_maildir(folder: Path) -> Iterator[MailBackend]:
 
 
 @contextmanager
-def _console(_folder: Path) -> Iterator[Carrier]:
+def _console(_folder: Path, _patience: float) -> Iterator[Carrier]:
     yield Carrier(ConsoleBackend(io.StringIO()), None)
 
 
@@ -220,7 +220,7 @@ def _in_memory(*backends: MemoryBackend) -> list[Mail]:
 
 
 @contextmanager
-def _memory(_folder: Path) -> Iterator[Carrier]:
+def _memory(_folder: Path, _patience: float) -> Iterator[Carrier]:
     memory = MemoryBackend(_decide)
     yield Carrier(memory, lambda: _in_memory(memory))
 
@@ -231,7 +231,7 @@ def _no_memory(_folder: Path) -> Iterator[MailBackend]:
 
 
 @contextmanager
-def _failover(_folder: Path) -> Iterator[Carrier]:
+def _failover(_folder: Path, _patience: float) -> Iterator[Carrier]:
     with closed_port() as port:
         memory = MemoryBackend(_decide)
         dead = SmtpBackend(Relay("127.0.0.1", port, limits=QUICK))
@@ -246,8 +246,8 @@ def _no_failover(_folder: Path) -> Iterator[MailBackend]:
 
 
 @contextmanager
-def _roundrobin(folder: Path) -> Iterator[Carrier]:
-    with _sendmail(folder) as program, _smtp(folder) as server:
+def _roundrobin(folder: Path, patience: float) -> Iterator[Carrier]:
+    with _sendmail(folder, patience) as program, _smtp(folder, patience) as server:
         assert program.arrived is not None
         assert server.arrived is not None
         one, two = program.arrived, server.arrived
@@ -279,11 +279,11 @@ keep "$@"
 
 
 @contextmanager
-def _sendmail(folder: Path) -> Iterator[Carrier]:
+def _sendmail(folder: Path, patience: float) -> Iterator[Carrier]:
     program = folder / "fake-sendmail"
     program.write_text(FAKE_SENDMAIL)
     program.chmod(stat.S_IRWXU)
-    yield Carrier(SendmailBackend(program, deadline=1), lambda: _sent(folder))
+    yield Carrier(SendmailBackend(program, deadline=patience), lambda: _sent(folder))
 
 
 def _sent(folder: Path) -> list[Mail]:
@@ -301,8 +301,8 @@ def _no_sendmail(folder: Path) -> Iterator[MailBackend]:
 
 
 @contextmanager
-def _api(name: str, _folder: Path) -> Iterator[Carrier]:
-    with provider(name) as (running, _server, url):
+def _api(name: str, _folder: Path, patience: float) -> Iterator[Carrier]:
+    with provider(name, options=(f"answer={patience}",)) as (running, _server, url):
         yield Carrier(backend_from_url(url, home=_folder), lambda: list(running.mails))
 
 
