@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
 from newsletter.base.clock import Clock, SystemClock
 from newsletter.base.config import Settings
@@ -44,7 +45,7 @@ class Parts:
 def build(settings: Settings, *, clock: Clock | None = None) -> Parts:
     """Build the parts; nothing is connected yet.
 
-    :raises ConfigError: if the home was not initialised
+    :raises ConfigError: if the home was not initialised, or a DKIM key cannot be used
     """
     if not settings.keys or not settings.address_key.get_secret_value():
         raise ConfigError("NEWSLETTER_SECRET_KEYS or NEWSLETTER_ADDRESS_KEY is missing: run `newsletter init`")
@@ -58,7 +59,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Parts:
         database=Database(settings.database, clock=clock),
         links=links,
         templates=templates,
-        backend=backend_from_url(settings.mail_url.get_secret_value(), home=settings.home),
+        backend=_backend(settings, clock),
         lanes={
             LaneName.DIGEST: DigestLane(links=links, templates=templates),
             LaneName.CONFIRMATION: requests,
@@ -66,3 +67,16 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Parts:
         },
         address_key=settings.address_key.get_secret_value().encode(),
     )
+
+
+def _backend(settings: Settings, clock: Clock) -> MailBackend:
+    backend = backend_from_url(settings.mail_url.get_secret_value(), home=settings.home)
+    if not settings.dkim_keys:
+        return backend
+    try:  # read only where it is asked for: its cryptography is an extra, and takes room
+        signed = import_module("newsletter.mail.signed")
+    except ImportError:
+        message = "NEWSLETTER_DKIM needs cryptography: pip install 'newsletter-server[dkim]'"
+        raise ConfigError(message) from None
+    made: MailBackend = signed.signed_backend(backend, keys=settings.dkim_keys, clock=clock)
+    return made

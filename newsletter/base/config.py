@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -17,6 +19,18 @@ from newsletter.base.errors import ConfigError
 PREFIX = "NEWSLETTER_"
 SECRETS_FILE = "secrets.env"
 MINIMUM_KEY_LENGTH = 32
+
+
+_DKIM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """Where a private key is, and where the DNS has its public half: at SELECTOR._domainkey.DOMAIN."""
+
+    selector: str
+    domain: str
+    path: Path
 
 
 class Settings(BaseSettings):
@@ -48,6 +62,11 @@ class Settings(BaseSettings):
         32, ge=1, le=1000, description="Most mails on their way at once whose result is not yet written"
     )
 
+    dkim: str = Field(
+        "",
+        description="Keys that sign every mail: `SELECTOR:DOMAIN:/path/key.pem` for RSA, a comma, another for Ed25519",
+    )
+
     @field_validator("secret_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -76,6 +95,16 @@ class Settings(BaseSettings):
         if not is_site or not _has_usable_port(value):
             raise ValueError("write an address such as https://lettre.example.ma")
         return value.rstrip("/")
+
+    @field_validator("dkim")
+    @classmethod
+    def _dkim_readable(cls, value: str) -> str:
+        _dkim_keys(value)
+        return value
+
+    @property
+    def dkim_keys(self) -> list[DkimKey]:
+        return _dkim_keys(self.dkim)
 
     @property
     def database(self) -> str:
@@ -129,6 +158,17 @@ def make_secrets(home: Path) -> Path:
             f"{PREFIX}SECRET_KEYS={secrets.token_urlsafe(48)}\n{PREFIX}ADDRESS_KEY={secrets.token_urlsafe(48)}\n"
         )
     return path
+
+
+def _dkim_keys(text: str) -> list[DkimKey]:
+    keys = []
+    for each in text.split(",") if text else []:
+        selector, _, rest = each.strip().partition(":")
+        domain, _, path = rest.partition(":")
+        if not (_DKIM_NAME.fullmatch(selector) and _DKIM_NAME.fullmatch(domain) and path):
+            raise ValueError("write selector:domain:/path/to/key.pem, and after a comma a second key if there is one")
+        keys.append(DkimKey(selector, domain, Path(path)))
+    return keys
 
 
 def _has_usable_port(url: str) -> bool:
