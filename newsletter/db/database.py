@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from newsletter.base.clock import Clock
 from newsletter.base.errors import ConfigError, Unavailable
+from newsletter.db.turns import in_turn
 
 BUSY_SECONDS = 30
 _READING = "newsletter_reading"
@@ -122,5 +123,8 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get(_READING, False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get(_READING, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    with in_turn(connection.engine.url.database):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
