@@ -13,7 +13,7 @@ from newsletter.base.errors import InvalidInput
 from newsletter.cli.door import ROW_NUMBER, json_option, opened
 from newsletter.cli.printing import complain, heading, say, show_json, show_lines, show_table
 from newsletter.cli.wording import counted, moment_text, reasons_text, stamp, state_text
-from newsletter.db.database import Work
+from newsletter.db.database import Database, Work
 from newsletter.issues import actions, queries
 from newsletter.issues.books import Books, books
 from newsletter.issues.models import Issue
@@ -118,7 +118,14 @@ def cancel(number: int, reason: str, *, yes: bool) -> None:
             click.confirm(f"Cancel issue {number}, with {counted(waiting, 'mail')} still to leave?", abort=True)
         with parts.database.work() as work:
             actions.cancel(work, issue=queries.issue(work, number, lock=True), reason=reason)
+        while _cancel_more(parts.database, number):
+            pass
     say(f"Issue {number} is cancelled; its articles come with the next issue.")
+
+
+def _cancel_more(database: Database, number: int) -> bool:
+    with database.work() as work:
+        return actions.cancel_more(work, issue=queries.issue(work, number))
 
 
 def _step(number: int, step: Callable[[Work, Issue], None], said: str) -> None:

@@ -15,11 +15,12 @@ from newsletter.cli.printing import complain, one_line, say, show_json, show_lin
 from newsletter.cli.progress import steps
 from newsletter.cli.sources import tell
 from newsletter.cli.wording import books_text, counted, moment_text, reasons_text, state_text
+from newsletter.deliveries.sending import STOPPING
 from newsletter.issues import queries
 from newsletter.issues.models import IssueState
 from newsletter.operations.forecast import Forecast, forecast
 from newsletter.operations.run_due import IssueReport, Report, run_due
-from newsletter.operations.stopping import STOPPING, StoppableBackend, stop_on_signals
+from newsletter.operations.stopping import stop_on_signals
 
 
 @click.command()
@@ -51,8 +52,7 @@ def _run(parts: Parts, *, verbose: bool) -> Report:
                 raise Unavailable("stopped by a signal; the next run goes on", code=STOPPING)
             progress(one_line(text))
 
-        postroom = replace(parts.postroom, backend=StoppableBackend(parts.backend, stop))
-        return run_due(postroom, progress=step)
+        return run_due(replace(parts.postroom, stop=stop), progress=step)
 
 
 def _stopped(cause: str) -> str:

@@ -42,6 +42,7 @@ _ROW: tuple[Any, ...] = (
     Delivery.occasion,
     Delivery.family,
 )
+SLICE = 5_000
 _QUIETLY = {"synchronize_session": False}
 
 
@@ -240,8 +241,22 @@ def give_up_doubtful(work: Work, *, batch_id: int, moves: Moves) -> list[Claimed
 
 
 def cancel_open(work: Work, *, batch_id: int, reason: str, moves: Moves) -> list[Claimed]:
-    """Cancel every row of a batch that is not on its way at this moment; returns those that became uncertain."""
-    return _end_rows(work, Delivery.batch_id == batch_id, state=DeliveryState.CANCELLED, reason=reason, moves=moves)
+    """Cancel rows of a batch that are not on their way at this moment; returns those that became uncertain.
+
+    At most SLICE rows, so that nobody waits for the lock: while `cancellable` says so, call it again in another work.
+    """
+    some = select(Delivery.id).where(*_cancellable(batch_id)).order_by(Delivery.id).limit(SLICE)
+    where = (Delivery.batch_id == batch_id, Delivery.id.in_(some))
+    return _end_rows(work, *where, state=DeliveryState.CANCELLED, reason=reason, moves=moves)
+
+
+def cancellable(work: Work, *, batch_id: int) -> bool:
+    """Say whether a batch has a row that can be cancelled now."""
+    return bool(work.session.scalar(select(select(Delivery.id).where(*_cancellable(batch_id)).exists())))
+
+
+def _cancellable(batch_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (Delivery.batch_id == batch_id, Delivery.state.in_(OPEN_STATES), Delivery.intent_at.is_(None))
 
 
 def expire_deferred(

@@ -16,6 +16,7 @@ from newsletter.deliveries import queries as ledger
 from newsletter.deliveries import steps
 from newsletter.deliveries.counting import BY_HAND, Moves
 from newsletter.deliveries.models import Batch, BatchState, LaneName
+from newsletter.deliveries.policy import CANCELLED
 from newsletter.issues import planning, queries, schedule
 from newsletter.issues.digest import Chosen
 from newsletter.issues.models import Edition, Issue, IssueState
@@ -99,9 +100,16 @@ def cancel(work: Work, *, issue: Issue, reason: str) -> None:
     issue.step(IssueState.CANCELLED, reason=reason)
     issue.finished_at = work.now
     ledger.batch(work, issue.batch_id).state = BatchState.CANCELLED
+    cancel_more(work, issue=issue)
+
+
+def cancel_more(work: Work, *, issue: Issue) -> bool:
+    """Cancel the next rows of a cancelled issue; False if there are no more. Each work holds the lock shortly."""
     moves = Moves()
+    reason = issue.reason or CANCELLED
     queries.raise_watermarks(work, steps.cancel_open(work, batch_id=issue.batch_id, reason=reason, moves=moves))
     moves.write(work, sender=BY_HAND)
+    return steps.cancellable(work, batch_id=issue.batch_id)
 
 
 def finish(work: Work, *, issue_id: int) -> bool:

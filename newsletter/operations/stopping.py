@@ -4,54 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from newsletter.mail.port import Channel, MailBackend, Message, Outcome, Verdict
-
-STOPPING = "stopping"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-class StoppableBackend:
-    """A backend that offers no further window once `stop` is set: its rows go back without an attempt spent."""
-
-    def __init__(self, backend: MailBackend, stop: threading.Event) -> None:
-        self._backend = backend
-        self._stop = stop
-
-    @property
-    def name(self) -> str:
-        return self._backend.name
-
-    def describe(self) -> str:
-        return self._backend.describe()
-
-    def check(self) -> None:
-        self._backend.check()
-
-    @contextmanager
-    def open(self) -> Iterator[Channel]:
-        with self._backend.open() as channel:
-            yield _StoppableChannel(channel, self._stop)
-
-
-class _StoppableChannel:
-    def __init__(self, channel: Channel, stop: threading.Event) -> None:
-        self._channel = channel
-        self._stop = stop
-        self._recalled: list[Verdict] = []
-
-    def submit(self, messages: Sequence[Message]) -> None:
-        if self._stop.is_set():
-            self._recalled += [Verdict(message.key, Outcome.STOP, None, STOPPING, "") for message in messages]
-        else:
-            self._channel.submit(messages)
-
-    def verdicts(self, *, wait: float) -> Sequence[Verdict]:
-        recalled, self._recalled = self._recalled, []
-        return recalled or self._channel.verdicts(wait=wait)
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from newsletter.base.clock import SetClock, SystemClock
 from newsletter.bootstrap import Parts
 from newsletter.db.database import Database
 from newsletter.deliveries.models import Delivery, DeliveryState
+from newsletter.deliveries.sending import STOPPING
 from newsletter.mail.port import Outcome
 from newsletter.mail.providers.memory.backend import MemoryBackend
 from newsletter.operations.sending import TRANSACTIONAL, send_due
-from newsletter.operations.stopping import STOPPING, StoppableBackend
 from newsletter.worker import loop
 from newsletter.worker.loop import keep_sending
 
@@ -30,7 +30,7 @@ def test_what_was_not_begun_when_told_to_stop_goes_back_with_no_attempt_spent(pa
         ask(parts, f"reader{number}@example.org")
     stop = threading.Event()
     backend = MemoryBackend(lambda _: stop.set() or Outcome.ACCEPTED)  # type: ignore[func-returns-value]
-    postroom = replace(parts.postroom, backend=StoppableBackend(backend, stop), window=1)
+    postroom = replace(parts.postroom, backend=backend, stop=stop, window=1)
     sent = send_due(postroom, lanes=TRANSACTIONAL)
     assert sent.stopped == STOPPING
     assert len(backend.messages) == 1
