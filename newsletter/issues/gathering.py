@@ -102,6 +102,13 @@ def subscriptions_in(work: Work, readers: Slice) -> Select[int]:
     return select(Subscription.id).where(*_in_slice(work, readers))
 
 
+def any_deferred(work: Work, issue: Issue) -> bool:
+    """Say whether any mail but this issue's waits for a later try; the index of those few makes it cheap to ask."""
+    deferred = Delivery.state == _as_text(DeliveryState.DEFERRED)
+    rows = select(Delivery.id).where(deferred, Delivery.batch_id != issue.batch_id)
+    return bool(work.session.scalar(select(rows.exists())))
+
+
 def gather(work: Work, readers: Slice) -> Gathered:
     """Gather the readers of a slice as they stand, in place of those of another one."""
     if not work.is_sqlite:
@@ -136,8 +143,11 @@ def skipped_by_choice(work: Work) -> Sequence[Skipped]:
 
 def is_open(delivery: type[Delivery]) -> ColumnElement[bool]:
     """Return the condition that a delivery is open, written as SQLite wants it for the index of open ones."""
-    kind = Delivery.state.type
-    return delivery.state.in_([literal(state, kind, literal_execute=True) for state in OPEN_STATES])
+    return delivery.state.in_([_as_text(state) for state in OPEN_STATES])
+
+
+def _as_text(state: DeliveryState) -> ColumnElement[DeliveryState]:
+    return literal(state, Delivery.state.type, literal_execute=True)
 
 
 def _audience(issue: Issue) -> tuple[ColumnElement[bool], ...]:

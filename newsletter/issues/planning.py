@@ -32,7 +32,7 @@ SLOT_PASSED = "slot passed"
 TRIES = 3
 
 # So many readers hold SQLite's only lock for less than 100 ms.
-SLICE_SQLITE = 8_000
+SLICE_SQLITE = 10_000
 SLICE_POSTGRESQL = 20_000
 # SQLite's waiters look again after 25 ms at most in their first 128 ms, so that whoever came while a slice was written
 # finds the lock free.
@@ -101,14 +101,15 @@ def prepare_slice(
     readers = gathering.next_slice(work, issue, size=size or (SLICE_SQLITE if work.is_sqlite else SLICE_POSTGRESQL))
     if readers is None:
         return None
-    uncertain = steps.expire_deferred(
-        work,
-        subscriptions=gathering.subscriptions_in(work, readers),
-        keep_batch=issue.batch_id,
-        reason=SLOT_PASSED,
-        moves=moves,
-    )
-    queries.raise_watermarks(work, uncertain)
+    if gathering.any_deferred(work, issue):
+        uncertain = steps.expire_deferred(
+            work,
+            subscriptions=gathering.subscriptions_in(work, readers),
+            keep_batch=issue.batch_id,
+            reason=SLOT_PASSED,
+            moves=moves,
+        )
+        queries.raise_watermarks(work, uncertain)
     found = gathering.gather(work, readers)
     prepared = _Planner(work, readers, remembered).run(found)
     issue.audience += found.audience
