@@ -56,6 +56,9 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'deferred'"),
         )
 
+    with op.batch_alter_table("issue", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("braked_at", schema.Moment(), nullable=True))
+
     with op.batch_alter_table("subscriber", schema=None) as batch_op:
         batch_op.add_column(sa.Column("family", sa.String(length=20), server_default="others", nullable=False))
 

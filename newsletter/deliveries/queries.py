@@ -126,6 +126,16 @@ def progress(work: Work, batch_id: int) -> dict[str, dict[DeliveryState, int]]:
     return {row.family: {state: int(getattr(row, state.value)) for state in DeliveryState} for row in rows}
 
 
+def failed(work: Work, batch_id: int) -> dict[str, int]:
+    """Return how many rows of a batch failed for each reason."""
+    rows = work.session.execute(
+        select(Delivery.reason, func.count().label("rows"))
+        .where(Delivery.batch_id == batch_id, Delivery.state == DeliveryState.FAILED)
+        .group_by(Delivery.reason)
+    )
+    return {row.reason: row.rows for row in rows if row.reason}
+
+
 def of_subscriber(work: Work, subscriber_id: int) -> Sequence[Delivery]:
     """Return all deliveries of a person, newest first."""
     return work.session.scalars(

@@ -13,10 +13,11 @@ from newsletter.articles import queries as article_queries
 from newsletter.base.clock import zone
 from newsletter.db.database import Work
 from newsletter.deliveries import queries as ledger
-from newsletter.deliveries import steps
+from newsletter.deliveries import resending, steps
 from newsletter.deliveries.counting import BY_HAND, Moves
 from newsletter.deliveries.models import Batch, BatchState, LaneName
 from newsletter.deliveries.policy import CANCELLED
+from newsletter.deliveries.resending import Which
 from newsletter.issues import planning, queries, schedule
 from newsletter.issues.digest import Chosen
 from newsletter.issues.models import Edition, Issue, IssueState
@@ -110,6 +111,20 @@ def cancel_more(work: Work, *, issue: Issue) -> bool:
     queries.raise_watermarks(work, steps.cancel_open(work, batch_id=issue.batch_id, reason=reason, moves=moves))
     moves.write(work, sender=BY_HAND)
     return steps.cancellable(work, batch_id=issue.batch_id)
+
+
+def resend(work: Work, *, issue: Issue, which: Which) -> int:
+    """Send mails of an issue again that failed or are uncertain; returns how many, 0 when there are no more.
+
+    :raises Conflict: if the issue is not being sent and never was
+    """
+    moves = Moves()
+    count = resending.resend(work, batch_id=issue.batch_id, which=which, moves=moves)
+    moves.write(work, sender=BY_HAND)
+    if issue.state not in {IssueState.SENDING, IssueState.PAUSED}:
+        issue.step(IssueState.SENDING)
+        issue.finished_at = None
+    return count
 
 
 def finish(work: Work, *, issue_id: int) -> bool:

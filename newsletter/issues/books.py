@@ -37,6 +37,31 @@ class Books:
         return {**asdict(self), "balance": self.balance}
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far an issue is, by domain family and state, as its senders counted; cheap enough to ask each second."""
+
+    audience: int
+    nothing_new: int
+    families: dict[str, dict[DeliveryState, int]]
+
+    def of(self, *states: DeliveryState) -> int:
+        return sum(counted[state] for counted in self.families.values() for state in states)
+
+    @property
+    def open(self) -> int:
+        return self.of(*OPEN_STATES)
+
+    @property
+    def done(self) -> int:
+        return self.audience - self.open
+
+
+def standing(work: Work, issue: Issue) -> Standing:
+    """Read how far an issue is."""
+    return Standing(issue.audience, queries.nothing_new(work, issue.id), ledger.progress(work, issue.batch_id))
+
+
 def books(work: Work, issue: Issue) -> Books:
     """Read the books of an issue from its rows."""
     rows = ledger.ledger(work, issue.batch_id)

@@ -11,6 +11,7 @@ from newsletter.deliveries.lanes import Claimed, Settled, Uncomposable
 from newsletter.deliveries.letters import Letter, message_to
 from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES
 from newsletter.issues import actions, queries
+from newsletter.issues.brakes import brake
 from newsletter.issues.compiling import compile_edition
 from newsletter.issues.press import Press
 from newsletter.mail.headers import encode_date
@@ -44,10 +45,14 @@ class DigestLane:
         return [self._message(work, row, addresses.get(row.subscriber_id), date) for row in rows]
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:
-        """Move the watermark of whoever was, or may have been, given the issue; mend what waits to go again."""
+        """Move the watermark of whoever was, or may have been, given the issue; mend what waits to go again.
+
+        An issue that is refused too often pauses itself.
+        """
         queries.raise_watermarks(work, [result.row for result in results if result.state in GIVEN_STATES])
         waiting = {result.row.content_id for result in results if result.state in OPEN_STATES}
         actions.mend(work, edition_ids=[number for number in waiting if number is not None])
+        brake(work, results)
 
     def _message(
         self, work: Work, row: Claimed, address: tuple[str, bool] | None, date: bytes

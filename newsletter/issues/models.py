@@ -15,7 +15,10 @@ from newsletter.subscriptions.models import Form
 
 
 class IssueState(StrEnum):
-    """draft → submitted → approved → planning → sending → finished; or empty, held, paused, cancelled."""
+    """draft → submitted → approved → planning → sending → finished; or empty, held, paused, cancelled.
+
+    A finished one is sent again where a person decides about what failed or is uncertain.
+    """
 
     DRAFT = "draft"
     SUBMITTED = "submitted"
@@ -38,7 +41,7 @@ STEPS: dict[IssueState, frozenset[IssueState]] = {
     _S.SENDING: frozenset({_S.FINISHED, _S.PAUSED, _S.CANCELLED}),
     _S.PAUSED: frozenset({_S.SENDING, _S.CANCELLED}),
     _S.HELD: frozenset({_S.APPROVED, _S.CANCELLED}),
-    _S.FINISHED: frozenset(),
+    _S.FINISHED: frozenset({_S.SENDING}),
     _S.EMPTY: frozenset(),
     _S.CANCELLED: frozenset(),
 }
@@ -49,7 +52,8 @@ class Issue(Table):
 
     `slot` names the planned moment (UTC), or the cut where the frequency is immediate; `cut` is the sequence up to
     which the issue looks; `planned_to` and `plan_to` are the subscription up to which readers were planned, and the
-    last one to plan; `audience` counts the readers it was planned for.
+    last one to plan; `audience` counts the readers it was planned for. `braked_at` is when it paused
+    itself, which it does once.
     """
 
     __tablename__ = "issue"
@@ -69,6 +73,7 @@ class Issue(Table):
     plan_to: Mapped[int | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    braked_at: Mapped[datetime | None]
 
     newsletter: Mapped[Newsletter] = relationship()
 

@@ -36,6 +36,11 @@ def issue(work: Work, issue_id: int, *, lock: bool = False) -> Issue:
     return found
 
 
+def of_batch(work: Work, batch_id: int) -> Issue | None:
+    """Return the issue whose mails a batch holds."""
+    return work.session.scalars(select(Issue).where(Issue.batch_id == batch_id)).one_or_none()
+
+
 def issues(work: Work, *, limit: int | None = None) -> Sequence[Issue]:
     """Return the issues, newest first."""
     return work.session.scalars(
