@@ -84,16 +84,12 @@ def test_an_answer_that_drips_ends_at_the_deadline() -> None:
     assert (verdict.outcome, verdict.reason) == (Outcome.UNCERTAIN, "timeout_after_data")
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", ["brevo", "mailgun", "ses"])  # one mail in each request
 def test_a_failure_of_the_server_puts_no_more_mails_into_doubt(name: str) -> None:
     with provider(name, options=("connections=1",)) as (running, _server, url):
         backend = backend_from_url(url, home=HOME)
         with backend.open() as channel:
-            channel.submit([message(1, "error")])
-            channel.submit([message(key) for key in range(2, 40)])
-            found: list[Verdict] = []
-            while len(found) < 39:
-                found += channel.verdicts(wait=5)
+            found = send_all(channel, [message(1, "error"), *map(message, range(2, 40))])
             assert [each.key for each in found if each.outcome is Outcome.UNCERTAIN] == [1]
             assert {each.outcome for each in found if each.key > 1} == {Outcome.STOP}
             assert {each.reason for each in found} == {"server_error"}
