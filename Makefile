@@ -40,6 +40,7 @@ check: .venv/.dev
 bench: .venv/.dev
 	sh scripts/system_packages.sh bench
 	$(BIN)/python benchmarks/splice.py
+	$(BIN)/python benchmarks/compile.py
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/send.py $(BENCH)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from newsletter.base.tokens import Tokens, base32
+from newsletter.base.tokens import NUMBER_BYTES, Tokens, base32
 
 CONFIRM_FOR = timedelta(days=7)
 PREFERENCES_FOR = timedelta(hours=1)
@@ -162,10 +162,9 @@ class Links:
 
     def digest_tokens(self, delivery_id: int, subscription_id: int, batch_id: int) -> tuple[bytes, bytes, bytes]:
         """Return what `unsubscribe_token`, `manage_token` and `bounce_token` would, at less than half the cost."""
-        unsubscribe = self._unsubscribe.signed(subscription_id, batch_id)
-        letters = base32(
-            unsubscribe + self._manage.signed(subscription_id, batch_id) + self._bounce.signed(delivery_id)
-        )
+        whose = subscription_id.to_bytes(NUMBER_BYTES) + batch_id.to_bytes(NUMBER_BYTES)
+        delivery = delivery_id.to_bytes(NUMBER_BYTES)
+        letters = base32(self._unsubscribe.sealed(whose) + self._manage.sealed(whose) + self._bounce.sealed(delivery))
         second, third = self._second, self._third
         return (
             letters[: self.unsubscribe_width],

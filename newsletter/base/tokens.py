@@ -10,7 +10,7 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -42,7 +42,7 @@ class Tokens:
 
     def __init__(self, keys: Sequence[str], *, purpose: str, numbers: int, timed: bool = False) -> None:
         signer = Signer(list(reversed(keys)), salt=f"newsletter.{purpose}", digest_method=sha256)
-        self._macs = [_Mac(signer.derive_key(key)) for key in reversed(signer.secret_keys)]
+        self._macs = [_mac(signer.derive_key(key)) for key in reversed(signer.secret_keys)]
         # Six bytes a number: 2.8e14 rows, and payload + MAC fill base32 groups of five bytes or come near.
         self._numbers = numbers
         self._timed = timed
@@ -62,7 +62,11 @@ class Tokens:
             payload += int(at.timestamp()).to_bytes(5)
         if len(payload) != self._payload_bytes:
             raise ValueError("a token of this purpose holds other things")
-        return payload + self._macs[0].of(payload) + self._filling
+        return self.sealed(payload)
+
+    def sealed(self, payload: bytes) -> bytes:
+        """Sign a payload that is known to be one of this purpose."""
+        return payload + self._macs[0](payload) + self._filling
 
     def read(self, token: str, *, now: datetime | None = None, max_age: timedelta | None = None) -> Read:
         """Verify a token and return what it holds.
@@ -72,7 +76,7 @@ class Tokens:
         """
         raw = self._decode(token)
         payload, mac = raw[: self._payload_bytes], raw[self._payload_bytes :]
-        if not any(hmac.compare_digest(mac, each.of(payload)) for each in self._macs):
+        if not any(hmac.compare_digest(mac, each(payload)) for each in self._macs):
             raise InvalidToken("this link was not made here")
         numbers = tuple(int.from_bytes(payload[i * 6 : i * 6 + 6]) for i in range(self._numbers))
         if not self._timed:
@@ -96,20 +100,18 @@ class Tokens:
         return raw
 
 
-class _Mac:
-    """Truncated HMAC-SHA256 with one key, whose two first blocks are hashed only once (RFC 2104 section 4)."""
+def _mac(key: bytes) -> Callable[[bytes], bytes]:
+    """Return truncated HMAC-SHA256 with this key, whose two first blocks are hashed only once (RFC 2104 section 4)."""
+    block = key.ljust(_BLOCK, b"\0")  # a derived key is shorter than a block
+    start, finish = sha256(block.translate(_INNER_PAD)).copy, sha256(block.translate(_OUTER_PAD)).copy
 
-    def __init__(self, key: bytes) -> None:
-        block = key.ljust(_BLOCK, b"\0")  # a derived key is shorter than a block
-        self._inner = sha256(block.translate(_INNER_PAD))
-        self._outer = sha256(block.translate(_OUTER_PAD))
-
-    def of(self, payload: bytes) -> bytes:
-        inner = self._inner.copy()
+    def mac(payload: bytes) -> bytes:
+        inner, outer = start(), finish()
         inner.update(payload)
-        outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()[:MAC_BYTES]
+
+    return mac
 
 
 def base32(octets: bytes) -> bytes:

@@ -43,14 +43,16 @@ class _Run:
 
     first: bytes
     blanks: tuple[tuple[str, bytes], ...]
-    lines: tuple[tuple[int, int | None], ...]  # where they start and end in its base64; none if no line ends in it
+    cuts: tuple[int, ...]  # where lines end in its base64, the last first
 
     def filled(self, values: Mapping[str, bytes]) -> bytes:
         octets = self.first
         for name, after in self.blanks:
             octets += values[name] + after
         encoded = b2a_base64(octets, newline=False)
-        return b"\r\n".join([encoded[start:end] for start, end in self.lines]) if self.lines else encoded
+        for cut in self.cuts:
+            encoded = encoded[:cut] + b"\r\n" + encoded[cut:]
+        return encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +242,12 @@ def _run(octets: bytes, start: int, end: int, places: Sequence[re.Match[bytes]],
     )
     first_line_end = (start // OCTETS_PER_LINE + 1) * OCTETS_PER_LINE
     cuts = [(line_end - start) // 3 * 4 for line_end in range(first_line_end, end, OCTETS_PER_LINE)]
-    lines = tuple(zip([0, *cuts], [*cuts, None], strict=True)) if cuts else ()
-    return _Run(octets[start : places[0].start()], blanks, lines)
+    return _Run(octets[start : places[0].start()], blanks, tuple(reversed(cuts)))
 
 
 def _encoded_size(run: _Run, blanks: Mapping[str, int]) -> int:
     octets = len(run.first) + sum(blanks[name] + len(after) for name, after in run.blanks)
-    return -(-octets // 3) * 4 + 2 * max(len(run.lines) - 1, 0)
+    return -(-octets // 3) * 4 + 2 * len(run.cuts)
 
 
 def _letter(octet: int) -> int:
