@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpack mail servers for tests/real_servers, each in a tree of its own that can be chrooted into: .venv/mail-servers/NAME.
 # Their Debian packages conflict, so none is installed. What is there already stays. Needs apt-get, but not root.
-#   sh scripts/mail_servers.sh                  all of them
+#   sh scripts/mail_servers.sh                  all of them, or those that REAL_SERVERS names
 #   sh scripts/mail_servers.sh postfix exim     these
 set -eu
 cd "$(dirname "$0")/.."
@@ -35,7 +35,8 @@ download() { # a package into the current folder
         apt-get update -qq || true
     fi
     if ! apt-get -q -o APT::Sandbox::User=root download "$1" >download.log 2>&1; then
-        fail "the package $1 cannot be downloaded with apt-get ($(tail -n 1 download.log)). Online, and after apt-get update, try again."
+        cat download.log >&2
+        fail "apt-get cannot download the package $1. Try again online, and after apt-get update."
     fi
 }
 
@@ -95,9 +96,8 @@ make_tree() {
     cd "$trees"
 }
 
-for server in "${@:-}"; do
-    case "$server" in
-        "") for each in postfix exim opensmtpd; do make_tree "$each"; done ;;
-        *) make_tree "$server" ;;
-    esac
+# shellcheck disable=SC2046
+[ $# -gt 0 ] || set -- $(echo "${REAL_SERVERS:-postfix,exim,opensmtpd}" | tr , ' ')
+for server in "$@"; do
+    [ "$server" = aiosmtpd ] || make_tree "$server" # that one is a Python package
 done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from email import message_from_bytes, policy
 
 from real_mails import SUBJECT, digest_text
@@ -16,13 +16,12 @@ ARRIVING = 30.0  # seconds that a server may take to deliver what it accepted
 LINGERING = 0.2  # and for one mail too many
 
 
-def await_arrival(server: RealServer, recipients: set[str], number: int) -> list[Arrived]:
-    """Wait until so many mails have arrived for these recipients, and a little longer for one too many."""
+def await_arrival(server: RealServer, mails: Sequence[Message], keys: Collection[int] | None = None) -> list[Arrived]:
+    """Return what arrived of these mails, when those of these keys (None: all) have, and one too many might have."""
+    recipients = {each.recipient for each in mails}
+    awaited = {each.recipient for each in mails if keys is None or each.key in keys}
     until = time.monotonic() + ARRIVING
-    while True:
-        found = [each for each in server.arrived() if each.recipient in recipients]
-        if len(found) >= number or time.monotonic() > until:
-            break
+    while not awaited <= {each.recipient for each in server.arrived()} and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(LINGERING)
     return [each for each in server.arrived() if each.recipient in recipients]

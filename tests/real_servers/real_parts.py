@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -102,10 +103,13 @@ class Tree:
         unpacked = subprocess.run(["sh", str(script), name], capture_output=True, text=True, check=False)
         assert unpacked.returncode == 0, unpacked.stderr
         assert os.geteuid() == 0, f"{name} gives its processes to several users: only root can run its tests"
-        self.root = TREES / "running" / f"{name}-{os.getpid()}"
-        shutil.rmtree(self.root, ignore_errors=True)
+        running = TREES / "running"
+        running.mkdir(exist_ok=True)
+        _clear_away(running)
         self.version = (TREES / name / ".complete").read_text().strip()
-        shutil.copytree(TREES / name, self.root, symlinks=True, copy_function=os.link)
+        self.root = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=running))
+        shutil.copytree(TREES / name, self.root, symlinks=True, copy_function=os.link, dirs_exist_ok=True)
+        self.root.chmod(0o755)
         self._device("null", 1, 3)
         self._device("urandom", 1, 9)
         self._device("random", 1, 8)
@@ -226,6 +230,15 @@ class Inbox:
 def _address(data: bytes, header: bytes) -> str:
     found = re.search(rb"^%s: *<?([^<>\r]*)" % header, data, re.IGNORECASE | re.MULTILINE)
     return found[1].decode() if found else ""
+
+
+def _clear_away(folder: Path) -> None:
+    """Remove what tests left that were killed themselves."""
+    for tree in folder.glob("*-*-*"):
+        if not Path("/proc", tree.name.split("-")[1]).exists():
+            for each in _chrooted_in(tree):
+                os.kill(each, signal.SIGKILL)
+            shutil.rmtree(tree, ignore_errors=True)
 
 
 def _chrooted_in(root: Path) -> list[int]:
