@@ -21,7 +21,7 @@ slow: .venv/.dev system
 
 # Postfix, Exim and OpenSMTPD, unpacked and not installed; REAL_SERVERS=exim,aiosmtpd takes only these.
 servers: .venv/.dev mail-servers
-	$(BIN)/python -m pytest -m slow tests/real_servers $(ARGS)
+	$(PYTEST) -m slow tests/real_servers $(ARGS)
 
 mail-servers:
 	sh scripts/mail_servers.sh

@@ -42,7 +42,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     if not rows:
         return
-    table = [COLUMNS, *(tuple(str(cell) for cell in row) for row in rows if isinstance(row, list | tuple))]
+    table = [COLUMNS, *sorted(tuple(str(cell) for cell in row) for row in rows if isinstance(row, list | tuple))]
     widths = [max(len(row[column]) for row in table) for column in range(len(COLUMNS))]
     terminalreporter.section("real servers")
     for row in table:
