@@ -64,8 +64,9 @@ class SmtpChannel:
     def verdicts(self, *, wait: float) -> Sequence[Verdict]:
         if self._found or wait <= 0:
             self._turn()
-        elif self._under_way:
-            self._run(wait)
+        end = self._loop.time() + wait
+        while self._under_way and not self._found and (left := end - self._loop.time()) > 0:
+            self._run(left)
         found, self._found = self._found, []
         return found
 

@@ -120,6 +120,8 @@ class Connection:
                 self._advance(answer)
             else:
                 self._converse(self._conversation, wire, answer)
+        if self._conversation is not None and self._conversation.is_body_due:  # half a reply stands where none may be
+            self._break_off(Break.GARBLED, "the server said more than it was asked")
 
     def encrypted(self) -> None:
         self._advance(_NO_ANSWER)
@@ -188,11 +190,8 @@ class Connection:
         octets = conversation.feed(answer, is_dot_written=self._is_dot_written)
         if octets:
             self._write(octets)
-        elif conversation.is_body_due:
-            if wire.parser.is_empty:
-                self._write_body(conversation, wire)
-            else:
-                conversation.break_off(Break.GARBLED, "the server said more than it was asked", is_dot_written=False)
+        elif conversation.is_body_due and wire.parser.is_empty:
+            self._write_body(conversation, wire)
         if phase is Phase.DOT or phase is Phase.RSET:
             self._expect(self._alive_at, self._relay.limits.command, self._relay.limits.deadline)
         verdicts = conversation.events.verdicts

@@ -82,6 +82,9 @@ class Conversation:
 
     def feed(self, answer: Answer, *, is_dot_written: bool = True) -> bytes:
         """Take a reply in and return the commands that follow from it; then `is_body_due` may have become true."""
+        if self._body_due is not None:
+            self._refuse(Phase.BODY, self._body_due, answer)
+            return b""
         if not self._expected:  # nobody asked: whatever it means, the next reply could not be told from it
             self._cut(Break.GARBLED, answer.text, is_dot_written=False)
             return b""

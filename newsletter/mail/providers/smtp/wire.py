@@ -172,13 +172,17 @@ class Wire(asyncio.BufferedProtocol):
             self._listener.encrypted()
 
     def _decrypt(self, tls: Tls) -> None:
-        while not self._is_closed and (count := tls.read_into(self.parser.room())) is not None:
-            if not count:
-                self._listener.lost("the server closed the connection")
-                return
-            self.parser.filled(count)
+        """Let the listener look when all that came is in its parser: what stands behind a reply matters."""
+        count: int | None = 1
+        while count and not self._is_closed:
+            while (room := self.parser.room()) and (count := tls.read_into(room)):
+                self.parser.filled(count)
             self._listener.received()
-        if not self._is_closed and (octets := tls.outgoing()):
+        if self._is_closed:
+            return
+        if count == 0:
+            self._listener.lost("the server closed the connection")
+        elif octets := tls.outgoing():
             self._write((octets,))
 
     def _write(self, parts: Sequence[bytes]) -> None:
