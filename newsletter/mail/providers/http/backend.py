@@ -89,10 +89,10 @@ class HttpChannel:
                 self._ready.append(refused)
             else:
                 fit.append(message)
-        for load in _loads(fit, most=min(self._api.most, -(-len(fit) // len(self._lines)) or 1)):
-            with self._lock:
-                self._waiting.append(load)
-            self._under_way.add(self._pool.submit(self._carry_next))
+        loads = list(_loads(fit, most=min(self._api.most, -(-len(fit) // len(self._lines)) or 1)))
+        with self._lock:  # all of them, before the first is begun: its stop is meant for the others, too
+            self._waiting.extend(loads)
+        self._under_way.update(self._pool.submit(self._carry_next) for _ in loads)
 
     def verdicts(self, *, wait: float) -> Sequence[Verdict]:
         until = self._stopwatch() + wait
