@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from relay import Relay
@@ -36,7 +37,8 @@ KEY = "only-for-tests-only-for-tests-only-for-tests"
 WINDOW = 16
 STATES = """SELECT state, count(*) FROM delivery WHERE batch_id = (SELECT batch_id FROM issue WHERE id = 1)
 GROUP BY state"""
-PATIENCE = 60.0  # seconds that any process may take for what it is told to do
+QUIET = 5.0
+PATIENCE = 120.0  # seconds that any process may take for what it is told to do
 FEED = """<?xml version="1.0" encoding="utf-8"?><rss version="2.0"><channel><title>Le ministère</title>
 <link>https://www.example.ma/</link><description>.</description><language>fr</language>
 <item><title>Un guichet unique</title>
@@ -144,6 +146,18 @@ class House:
             at += timedelta(hours=5)
         raise AssertionError(f"open rows stay for ever: {self.states()}")
 
+    def quiet_down(self, *hands: Hand) -> None:
+        """Wait until nothing more comes: what is left waits for leases that a moved clock made too long."""
+        taken, until = self.relay.look(), now() + timedelta(seconds=QUIET)
+        while now() < until and any(hand.process.poll() is None for hand in hands):
+            sleep(0.1)
+            if self.relay.look() > taken:
+                taken, until = self.relay.look(), now() + timedelta(seconds=QUIET)
+        for hand in hands:
+            assert hand.process.poll() in {None, 0}, hand.wait()
+            hand.process.kill()
+            hand.process.communicate()
+
     def states(self) -> Counter[str]:
         """Count the rows in each state."""
         with self.parts() as parts, parts.database.reading() as work:
@@ -180,9 +194,11 @@ class House:
     def end_all(self) -> None:
         """End every process that is still there."""
         for hand in self.hands:
-            if hand.process.poll() is None:
-                hand.process.kill()
-                hand.process.communicate()
+            hand.process.kill()
+            hand.process.wait()
+            for pipe in (hand.process.stdout, hand.process.stderr):
+                assert pipe is not None
+                pipe.close()
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class Relay:
         self.look()
         return sum(each.sender == sender for each in self.taken)
 
-    def wait_for(self, mails: int, *, sender: str = "", seconds: float = 30) -> bool:
+    def wait_for(self, mails: int, *, sender: str = "", seconds: float = 90) -> bool:
         """Wait until so many mails were taken, from one sender or in all; False if it takes too long."""
         until = time.monotonic() + seconds
         while (self.from_sender(sender) if sender else self.look()) < mails:
