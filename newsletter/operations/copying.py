@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from alembic.util import CommandError
 from psycopg import sql
-from sqlalchemy import Connection, Table, func, inspect, select, text
+from sqlalchemy import Connection, Table, func, inspect, literal, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from newsletter.base.errors import ConfigError, Conflict, InvalidInput, Unavailable
@@ -84,6 +85,10 @@ def _upgrade_empty(target: Database) -> None:
         migrations.upgrade(target)
     except OperationalError as error:
         raise Unavailable(f"the target does not answer: {_cause(error)}") from error
+    except CommandError as error:
+        raise ConfigError(
+            "the target stands at a migration that this version does not know: upgrade this one"
+        ) from error
     except DBAPIError as error:
         raise ConfigError(f"the target cannot be prepared: {_cause(error)}") from error
 
@@ -167,7 +172,7 @@ def _require_known_tables(work: Work) -> None:
 
 def _require_empty(connection: Connection, tables: Sequence[Table]) -> None:
     for table in tables:
-        rows = select(table).limit(1)
+        rows = select(literal(1)).select_from(table).limit(1)  # an older table may lack columns
         if table is Counter.__table__:  # the migrations put it at zero
             rows = rows.where(Counter.value != 0)
         if connection.execute(rows).first() is not None:

@@ -103,7 +103,7 @@ class ClusterWorker:
         if self._stop.is_set():
             turn.set()
         name = f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
-        sender = Sender(name, window=postroom.window, in_doubt=postroom.in_doubt, stop=turn)
+        sender = Sender(name, window=postroom.window, in_doubt=postroom.in_doubt, chunk=postroom.chunk, stop=turn)
         tally = send_batch(postroom.database, postroom.backend, postroom.lanes[lane], batch_id, sender=sender)
         if tally.stopped is None:
             self._pauses.forget(queue.queue_of(lane))

@@ -10,15 +10,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import alembic.command
 import psycopg
 import pytest
 from command_line import MONDAY, NEXT_MONDAY, Command
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
 from sqlalchemy.exc import IntegrityError
 from worker_parts import plan_issue, sql
 
 from factories import ask, make_reader, parsed
 from newsletter.bootstrap import Parts
+from newsletter.db import migrations
 from newsletter.db.database import Database
 from newsletter.db.schema import Table
 from newsletter.deliveries import steps
@@ -225,10 +227,22 @@ def test_a_target_that_is_not_empty_is_left_alone(ready: Command, target: str, h
     ready("newsletters", "list")
 
 
-def test_a_target_with_an_older_migration_is_brought_up(ready: Command, target: str) -> None:
-    on(ready, target)("db", "upgrade")
+def test_an_empty_target_with_an_older_migration_is_brought_up(ready: Command, target: str) -> None:
+    engine = create_engine(target)
+    with engine.begin() as connection:
+        config = migrations._config()
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0001")
+    engine.dispose()
     ready("db", "copy", target)
     on(ready, target)("newsletters", "list")
+
+
+def test_a_target_of_a_newer_version_is_left_alone(ready: Command, target: str) -> None:
+    on(ready, target)("db", "upgrade")
+    sql(on(ready, target), "UPDATE alembic_version SET version_num = '9999'")
+    assert "does not know" in ready("db", "copy", target, expect=78).stderr
+    ready("newsletters", "list")
 
 
 @pytest.mark.parametrize("url", ["sqlite:////tmp/other.db", "mysql://x/y", "nonsense"])
