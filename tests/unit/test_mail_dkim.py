@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,7 @@ from newsletter.base.errors import ConfigError
 from newsletter.base.links import Links
 from newsletter.bootstrap import build
 from newsletter.deliveries.lanes import Claimed
-from newsletter.deliveries.letters import Letter, Letterhead, message_to
+from newsletter.deliveries.letters import Letter, Letterhead, message_to, request_letter, transactional_headers
 from newsletter.issues.press import Press, Sheet, Shown
 from newsletter.mail.dkim import Signer
 from newsletter.mail.headers import encode_date, encode_header
@@ -32,6 +33,7 @@ from newsletter.mail.in_turn import send_all
 from newsletter.mail.port import Message, Outcome
 from newsletter.mail.providers.memory.backend import MemoryBackend
 from newsletter.mail.signed import SignedBackend
+from newsletter.mail.template import compile_message
 
 MOMENT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 LINKS = Links(base_url="https://lettre.example.ma", keys=["k" * 40])
@@ -96,14 +98,18 @@ def both_verify(data: bytes) -> bool:
     return verifies(data, 0) and verifies(data, 1)
 
 
+def letterhead_of(language: str) -> Letterhead:
+    newsletter = context("digest", language)["newsletter"]
+    senders = ("lettre@example.ma", "bonjour@example.ma", "aide@example.ma")
+    domains = ("lettre.example.ma", "hebdo.list-id.lettre.example.ma")
+    return Letterhead("hebdo", newsletter["name"], newsletter["institution"], language, *senders, *domains)
+
+
 @cache
 def letter(language: str) -> Letter:
     newsletter = context("digest", language)["newsletter"]
-    senders = ("lettre@example.ma", "bonjour@example.ma", "aide@example.ma")
-    name, institution = newsletter["name"], newsletter["institution"]
-    head = Letterhead("hebdo", name, institution, language, *senders, "lettre.example.ma", "hebdo.list-id.example.ma")
     shown = Shown("Été : 12 démarches", "https://example.ma/1", "…", None, "", "", "fr", "ltr", "Français")
-    sheet = Sheet(7, head, tuple(newsletter.items()), date(2026, 11, 23))
+    sheet = Sheet(7, letterhead_of(language), tuple(newsletter.items()), date(2026, 11, 23))
     return Press(links=LINKS, templates=templates()).letter(sheet, [("Santé", shown)], more=0)
 
 
@@ -135,6 +141,24 @@ def test_both_signatures_verify_whatever_stands_in_the_blanks(
     assert signed.data.endswith(message.data)
     assert signed.is_checked
     assert signed.parts[1:] == message.parts[1:]
+
+
+@pytest.mark.parametrize("language", ["fr", "ar"])
+def test_the_answer_to_a_request_is_signed_as_well(language: str) -> None:
+    head = replace(letterhead_of(language), confirmation_sender="inscription@example.ma")
+    rendered = templates().render("confirmation", language=language, context=context("confirmation", language))
+    headers = transactional_headers(head, subject=rendered.subject, kind="confirmation")
+    answer = request_letter(head, LINKS, compile_message(headers, rendered.text, rendered.html, {}))
+    message = message_to(
+        ROW,
+        letter=answer,
+        address="salma@example.org",
+        needs_smtputf8=False,
+        bounce=b"b" * 36,
+        blanks={},
+        date=encode_date(MOMENT),
+    )
+    assert both_verify(signer().sign(message, moment=MOMENT).data)
 
 
 def test_they_verify_after_the_dots_were_stuffed_and_taken_out_again() -> None:
