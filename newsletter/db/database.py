@@ -30,10 +30,7 @@ class Work:
 
     session: Session
     now: datetime
-
-    @property
-    def is_sqlite(self) -> bool:
-        return self.session.get_bind().dialect.name == "sqlite"
+    is_sqlite: bool
 
 
 class Database:
@@ -56,7 +53,7 @@ class Database:
         if snapshot and not self.is_sqlite:
             options["isolation_level"] = "REPEATABLE READ"
         with self._session(options) as session, session.begin():
-            yield Work(session, self.clock.now())
+            yield Work(session, self.clock.now(), self.is_sqlite)
 
     @contextmanager
     def reading(self) -> Iterator[Work]:
@@ -65,7 +62,7 @@ class Database:
         :raises Unavailable: if the database does not answer
         """
         with self._session({_READING: True}) as session:
-            yield Work(session, self.clock.now())
+            yield Work(session, self.clock.now(), self.is_sqlite)
 
     def in_snapshot(self, step: Callable[[Work], T]) -> T:
         """Run `step` in a snapshot work, again from the start where PostgreSQL asks for it (SQLSTATE 40001, 40P01)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,15 +41,19 @@ class Uncomposable:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row whose person must no longer get it, and why; it is skipped."""
+
+    id: int
+    reason: str
+
+
 class Lane(Protocol):
     """The rules of one kind of batch; every call is set-based and inside the sender's work."""
 
-    def refused(self, work: Work, rows: Sequence[Claimed]) -> Mapping[int, str]:
-        """Return, by delivery, why somebody must no longer get it."""
-        ...
-
-    def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
-        """Return the mail of each row."""
+    def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Refused | Uncomposable]:
+        """Return the mail of each row, or why there is none."""
         ...
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:

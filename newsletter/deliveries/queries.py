@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import Boolean, ColumnElement, and_, column, func, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.db.database import Work
@@ -22,14 +22,6 @@ from newsletter.deliveries.models import (
 )
 
 _WAITING = (DeliveryState.PENDING, DeliveryState.DEFERRED)
-_CLAIMED: tuple[Any, ...] = (
-    Delivery.id,
-    Delivery.batch_id,
-    Delivery.subscriber_id,
-    Delivery.subscription_id,
-    Delivery.content_id,
-    Delivery.occasion,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +55,24 @@ class Ledger:
 def batch(work: Work, batch_id: int) -> Batch:
     """Return a batch that is known to exist, as it is now."""
     return work.session.get_one(Batch, batch_id, populate_existing=True)
+
+
+class Now(NamedTuple):
+    """Whether a batch may be sent from at this moment, and whether its backend has any rates to keep to."""
+
+    state: BatchState
+    has_rates: bool
+
+
+_NOW = text(
+    "SELECT state, EXISTS (SELECT 1 FROM rate WHERE backend = :backend) FROM batch WHERE id = :batch_id"
+).columns(Batch.state, column("has_rates", Boolean))
+
+
+def standing_of(work: Work, batch_id: int, *, backend: str) -> Now:
+    """Return how a batch stands; asked in every work of a sender."""
+    row = work.session.execute(_NOW, {"batch_id": batch_id, "backend": backend}).one()
+    return Now(row[0], bool(row[1]))
 
 
 def standing_batch(work: Work, *, lane: LaneName, kind: str, patience: timedelta) -> int:

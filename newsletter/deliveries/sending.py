@@ -15,7 +15,7 @@ from newsletter.base.errors import NewsletterError, Unavailable
 from newsletter.db.database import Database, Work
 from newsletter.deliveries import queries, rates, steps
 from newsletter.deliveries.counting import Moves
-from newsletter.deliveries.lanes import Claimed, Lane, Settled, Uncomposable
+from newsletter.deliveries.lanes import Claimed, Lane, Refused, Settled, Uncomposable
 from newsletter.deliveries.models import Batch, BatchState, DeliveryState, LaneName
 from newsletter.deliveries.pacing import BUSY_IN_A_ROW
 from newsletter.deliveries.policy import CANCELLED, InDoubt, after_verdict, ended, in_cancelled_batch
@@ -29,7 +29,7 @@ MARGIN = 1 / 6  # of a lease must be left for an intent
 CHUNK = 256  # rows are claimed at once
 STOPPING = "stopping"
 PATIENCE = 1.0  # seconds until a quiet line is left for a look at what was paused, cancelled or stopped
-GATHERING = 0.02  # seconds that certain results wait for company, while fewer than half a window are
+GATHERING = 0.002  # seconds that certain results wait for company, while fewer than half a window are
 RATE_PAUSE = 0.1  # seconds between two looks at a rate that gives no room
 
 
@@ -87,18 +87,22 @@ class _Sending:
         self.after = 0
         self.is_over = False
         self.is_waiting = False
+        self.is_swept = False
         self.busy_in_a_row = 0
+        with database.work() as work:
+            batch = queries.batch(work, batch_id)
+            self.is_counted = batch.lane is LaneName.DIGEST
+            self.patience = timedelta(seconds=batch.patience)
+            self._recover(work, batch)
 
     def run(self) -> Tally:
-        with self.database.work() as work:
-            self._recover(work)
         while True:
             with self.database.work() as work:
                 moves = Moves()
-                batch = queries.batch(work, self.batch_id)
-                self._settle(work, batch, moves)
-                messages = self._next(work, batch, moves)
-                if batch.lane is LaneName.DIGEST:
+                now = queries.standing_of(work, self.batch_id, backend=self.backend)
+                self._settle(work, now, moves)
+                messages = self._next(work, now, moves)
+                if self.is_counted:
                     moves.write(work, sender=self.sender.name)
             if messages:
                 self.channel.submit(messages)
@@ -120,10 +124,10 @@ class _Sending:
         while len(self.verdicts) < enough and (left := until - self.sender.stopwatch()) > 0:
             self.verdicts.extend(self.channel.verdicts(wait=left))
 
-    def _settle(self, work: Work, batch: Batch, moves: Moves) -> None:
+    def _settle(self, work: Work, now: queries.Now, moves: Moves) -> None:
         if not self.verdicts:
             return
-        results = self._results(work, batch)
+        results = self._results(work, now)
         self.verdicts = []
         kept = steps.settle(work, results, owner=self.sender.name, moves=moves)
         settled = []
@@ -141,8 +145,8 @@ class _Sending:
         if settled:
             self.lane.settled(work, settled)
 
-    def _results(self, work: Work, batch: Batch) -> list[Result]:
-        self._learn(work)
+    def _results(self, work: Work, now: queries.Now) -> list[Result]:
+        self._learn(work, now)
         late = [verdict.key for verdict in self.verdicts if verdict.outcome is Outcome.DEFERRED]
         made = steps.created(work, late) if late else {}
         results = []
@@ -151,17 +155,17 @@ class _Sending:
             step = after_verdict(
                 verdict,
                 now=work.now,
-                give_up_at=made.get(verdict.key, work.now) + timedelta(seconds=batch.patience),
+                give_up_at=made.get(verdict.key, work.now) + self.patience,
                 attempts=held.attempts,
                 doubts=held.doubts,
                 in_doubt=self.sender.in_doubt,
             )
-            if batch.state is BatchState.CANCELLED:
+            if now.state is BatchState.CANCELLED:
                 step = in_cancelled_batch(step, doubts=held.doubts)
             results.append(Result(held, step, verdict.code, verdict.text))
         return results
 
-    def _learn(self, work: Work) -> None:
+    def _learn(self, work: Work, now: queries.Now) -> None:
         """Keep to what the other side says of our pace."""
         for verdict in self.verdicts:
             self.busy_in_a_row = self.busy_in_a_row + 1 if verdict.reason == "server_busy" else 0
@@ -174,16 +178,15 @@ class _Sending:
             elif self.busy_in_a_row == BUSY_IN_A_ROW and self.tally.stopped is None:
                 self.tally.stopped = f"{verdict.reason}: {verdict.text}"
                 rates.busy(work, self.backend, reason=verdict.reason)
-        taken = {self.flying[each.key].row.family for each in self.verdicts if each.outcome is Outcome.ACCEPTED}
-        if taken:
+        if now.has_rates:
+            taken = {self.flying[each.key].row.family for each in self.verdicts if each.outcome is Outcome.ACCEPTED}
             rates.accepted(work, self.backend, taken)
 
     # Claims and intents
 
-    def _recover(self, work: Work) -> None:
+    def _recover(self, work: Work, batch: Batch) -> None:
         """Take up what dead senders left, and wake what waited for its next try."""
         moves = Moves()
-        batch = queries.batch(work, self.batch_id)
         in_doubt = "hold" if batch.state is BatchState.CANCELLED else self.sender.in_doubt
         waiting = steps.take_back(work, batch_id=self.batch_id, in_doubt=in_doubt, moves=moves)
         doubtful = steps.give_up_doubtful(work, batch_id=self.batch_id, moves=moves)
@@ -193,18 +196,18 @@ class _Sending:
         results += [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful]
         if results:
             self.lane.settled(work, results)
-        if batch.lane is LaneName.DIGEST:
+        if self.is_counted:
             moves.write(work, sender=self.sender.name)
 
-    def _next(self, work: Work, batch: Batch, moves: Moves) -> list[Message]:
+    def _next(self, work: Work, now: queries.Now, moves: Moves) -> list[Message]:
         """Mark the next intents and return their mails; give everything back where nothing more may leave."""
         if self.sender.stop.is_set() and self.tally.stopped is None and not self.is_over:
             self.tally.stopped = STOPPING
-        pace = rates.pace(work, self.backend)
+        pace = rates.pace(work, self.backend) if now.has_rates or self.tally.stopped else rates.Pace()
         if self.tally.stopped is None and pace.paused_until is not None:
             self.tally.stopped = f"{pace.reason}: waiting until {pace.paused_until:%H:%M} UTC"
-        if self.tally.stopped is not None or batch.state is not BatchState.OPEN:
-            self._end(work, batch, moves)
+        if self.tally.stopped is not None or now.state is not BatchState.OPEN:
+            self._end(work, now, moves)
             return []
         self._put_back(work, pace, moves)
         room = self.sender.window - len(self.flying)
@@ -213,15 +216,15 @@ class _Sending:
         self.is_waiting = bool(self.hand) and not chosen
         self.is_over = not self.hand and not chosen and not self.flying
         messages = self._intend(work, chosen, moves)
-        if chosen and pace != rates.Pace():
+        if messages and now.has_rates:
             rates.spend(work, self.backend, Counter(self.flying[each.key].row.family for each in messages))
         return messages
 
-    def _end(self, work: Work, batch: Batch, moves: Moves) -> None:
+    def _end(self, work: Work, now: queries.Now, moves: Moves) -> None:
         self.is_over = True
         steps.release(work, list(self.hand), owner=self.sender.name, moves=moves)
         self.hand.clear()
-        if batch.state is BatchState.CANCELLED:
+        if now.state is BatchState.CANCELLED:
             # A result that was written while the batch was being cancelled gave its row back to nobody.
             doubtful = steps.cancel_open(work, batch_id=self.batch_id, reason=CANCELLED, moves=moves)
             self.lane.settled(work, [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful])
@@ -236,7 +239,9 @@ class _Sending:
 
     def _claim(self, work: Work, pace: rates.Pace, room: int, moves: Moves) -> None:
         """Fill the hand; at the end of the batch look once more at its beginning, where rows may have come back."""
-        while len(self.hand) < room:
+        if not self.flying:
+            self.is_swept = False
+        while len(self.hand) < room and not self.is_swept:
             found = steps.claim(
                 work,
                 batch_id=self.batch_id,
@@ -250,10 +255,8 @@ class _Sending:
             self.hand.extend(found)
             if found:
                 self.after = found[-1].row.id
-            elif self.after == 0:
-                return
             else:
-                self.after = 0
+                self.is_swept, self.after = self.after == 0, 0
 
     def _choose(self, pace: rates.Pace, room: int) -> list[Held]:
         """Take from the hand what may leave now, in its order."""
@@ -275,30 +278,32 @@ class _Sending:
         return chosen
 
     def _intend(self, work: Work, chosen: Sequence[Held], moves: Moves) -> list[Message]:
+        """Compose these mails and mark the intent to send them; end those for whom there is none."""
         if not chosen:
             return []
-        refused = self.lane.refused(work, [held.row for held in chosen])
-        out = [
-            Result(each, ended(DeliveryState.SKIPPED, refused[each.row.id], doubts=each.doubts))
-            for each in chosen
-            if each.row.id in refused
-        ]
-        mine = steps.intend(
-            work,
-            [each for each in chosen if each.row.id not in refused],
-            owner=self.sender.name,
-            margin=self.sender.lease * MARGIN,
-        )
-        held = {each.row.id: each for each in mine}
-        messages = []
-        for made in _compose(work, self.lane, [each.row for each in mine]):
-            if isinstance(made, Uncomposable):
-                each = held.pop(made.id)
-                out.append(Result(each, ended(DeliveryState.FAILED, made.reason, doubts=each.doubts)))
-            else:
-                messages.append(made)
-        self.flying |= held
-        self._drop(work, out, moves)
+        messages = self._composed(work, chosen, moves)
+        margin = self.sender.lease * MARGIN
+        composed = [each for each in chosen if each.row.id in messages]
+        contents = {each.row.id: each.row.content_id for each in composed}
+        mine = steps.intend(work, composed, owner=self.sender.name, margin=margin)
+        self.flying |= {each.row.id: each for each in mine}
+        changed = [each for each in mine if each.row.content_id != contents[each.row.id]]
+        messages |= self._composed(work, changed, moves)
+        return [messages[row_id] for each in mine if (row_id := each.row.id) in self.flying]
+
+    def _composed(self, work: Work, rows: Sequence[Held], moves: Moves) -> dict[int, Message]:
+        held = {each.row.id: each for each in rows}
+        messages: dict[int, Message] = {}
+        over: list[Result] = []
+        for made in _compose(work, self.lane, [each.row for each in rows]):
+            if isinstance(made, Message):
+                messages[made.key] = made
+                continue
+            each = held[made.id]
+            end = DeliveryState.SKIPPED if isinstance(made, Refused) else DeliveryState.FAILED
+            over.append(Result(each, ended(end, made.reason, doubts=each.doubts)))
+            self.flying.pop(made.id, None)
+        self._drop(work, over, moves)
         return messages
 
     def _drop(self, work: Work, results: Sequence[Result], moves: Moves) -> None:
@@ -314,7 +319,7 @@ class _Sending:
         self.lane.settled(work, settled)
 
 
-def _compose(work: Work, lane: Lane, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
+def _compose(work: Work, lane: Lane, rows: Sequence[Claimed]) -> Sequence[Message | Refused | Uncomposable]:
     """Compose the rows together; if that fails, one by one, so that a bad one fails alone."""
     if not rows:
         return []

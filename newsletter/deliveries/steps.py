@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from newsletter.db.database import Work
-from newsletter.db.parameters import among
+from newsletter.db.parameters import Statement, among
 from newsletter.deliveries.counting import Moves
 from newsletter.deliveries.lanes import Claimed
 from newsletter.deliveries.models import OPEN_STATES, Delivery, DeliveryState
@@ -100,25 +100,20 @@ def claim(
     return sorted(held, key=lambda each: each.row.id)
 
 
+_INTEND = Statement(
+    "UPDATE delivery SET intent_at = :now, attempts = attempts + 1 WHERE id {ids} AND owner = :owner "
+    "AND state = 'sending' AND intent_at IS NULL AND lease_until > :safe RETURNING id, content_id",
+    moments=("now", "safe"),
+)
+
+
 def intend(work: Work, held: Sequence[Held], *, owner: str, margin: timedelta) -> list[Held]:
     """Mark the intent to send these rows; returns those that are still this owner's, for at least `margin`.
 
     What they are composed from may have changed since the claim; the rows returned say what it is now.
     """
-    kept = work.session.execute(
-        update(Delivery)
-        .where(
-            among(work, Delivery.id, [each.row.id for each in held]),
-            Delivery.owner == owner,
-            Delivery.state == DeliveryState.SENDING,
-            Delivery.intent_at.is_(None),
-            Delivery.lease_until > work.now + margin,
-        )
-        .values(intent_at=work.now, attempts=Delivery.attempts + 1)
-        .returning(Delivery.id, Delivery.content_id)
-        .execution_options(**_QUIETLY)
-    )
-    contents = {row[0]: row[1] for row in kept}
+    kept = _INTEND.run(work, [each.row.id for each in held], now=work.now, owner=owner, safe=work.now + margin)
+    contents = {row.id: row.content_id for row in kept}
     mine = []
     for each in held:
         if each.row.id in contents:

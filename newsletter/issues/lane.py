@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from newsletter.base.errors import NewsletterError
 from newsletter.base.links import Links
 from newsletter.db.database import Work
-from newsletter.deliveries.lanes import Claimed, Settled, Uncomposable
+from newsletter.deliveries.lanes import Claimed, Refused, Settled, Uncomposable
 from newsletter.deliveries.letters import Letter, message_to
 from newsletter.deliveries.models import GIVEN_STATES, OPEN_STATES
 from newsletter.issues import actions, queries
@@ -17,8 +17,6 @@ from newsletter.issues.press import Press
 from newsletter.mail.headers import encode_date
 from newsletter.mail.port import Message
 from newsletter.mail.rendering import MailTemplates
-from newsletter.subscribers.models import Purpose
-from newsletter.subscribers.queries import closed_among
 
 _KEPT = 64
 
@@ -31,18 +29,11 @@ class DigestLane:
         self._press = Press(links=links, templates=templates)
         self._letters: dict[int, Letter] = {}
 
-    def refused(self, work: Work, rows: Sequence[Claimed]) -> Mapping[int, str]:
-        """Refuse readers who left since the planning, and addresses that were closed."""
-        ended = queries.ended_among(work, [row.subscription_id for row in rows if row.subscription_id is not None])
-        closed = closed_among(work, {row.subscriber_id for row in rows}, purpose=Purpose.NEWS)
-        reasons = {row.id: "suppressed" for row in rows if row.subscriber_id in closed}
-        return reasons | {row.id: "ended" for row in rows if row.subscription_id in ended}
-
-    def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
-        """Compose the mail of each row."""
-        addresses = queries.addresses(work, {row.subscriber_id for row in rows})
+    def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Refused | Uncomposable]:
+        """Compose the mail of each row; refuse readers who left since the planning, and addresses that were closed."""
+        found = queries.recipients(work, [row.subscription_id for row in rows if row.subscription_id is not None])
         date = encode_date(work.now)
-        return [self._message(work, row, addresses.get(row.subscriber_id), date) for row in rows]
+        return [self._message(work, row, found.get(row.subscription_id or 0), date) for row in rows]
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:
         """Move the watermark of whoever was, or may have been, given the issue; mend what waits to go again.
@@ -55,18 +46,22 @@ class DigestLane:
         brake(work, results)
 
     def _message(
-        self, work: Work, row: Claimed, address: tuple[str, bool] | None, date: bytes
-    ) -> Message | Uncomposable:
-        if address is None or row.content_id is None or row.subscription_id is None:
-            return Uncomposable(row.id, "reader_erased")
+        self, work: Work, row: Claimed, reader: queries.Recipient | None, date: bytes
+    ) -> Message | Refused | Uncomposable:
+        if reader is None or not reader.is_active:
+            return Refused(row.id, "ended")
+        if reader.is_closed or reader.address is None:
+            return Refused(row.id, "suppressed")
+        if row.content_id is None or row.subscription_id is None:
+            return Uncomposable(row.id, "nothing_to_send")
         try:
             letter = self._letters.get(row.content_id) or self._compile(work, row.content_id)
             unsubscribe, manage, bounce = self._links.digest_tokens(row.id, row.subscription_id, row.batch_id)
             return message_to(
                 row,
                 letter=letter,
-                address=address[0],
-                needs_smtputf8=address[1],
+                address=reader.address,
+                needs_smtputf8=reader.needs_smtputf8,
                 bounce=bounce,
                 blanks={"unsubscribe": unsubscribe, "manage": manage},
                 date=date,

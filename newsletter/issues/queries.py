@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import (
     exists,
@@ -15,12 +16,13 @@ from sqlalchemy.orm import joinedload
 from newsletter.articles.models import Article, Availability
 from newsletter.base.errors import NotFound
 from newsletter.db.database import Work
-from newsletter.db.parameters import in_chunks
+from newsletter.db.parameters import Statement
 from newsletter.deliveries.lanes import Claimed
 from newsletter.issues.models import Cohort, Edition, EditionArticle, Issue, IssueState
 from newsletter.newsletters.models import Frequency, Topic
-from newsletter.subscribers.models import Subscriber
-from newsletter.subscriptions.models import Subscription, SubscriptionState
+from newsletter.subscribers.models import Purpose
+from newsletter.subscribers.queries import reasons_closing
+from newsletter.subscriptions.models import Subscription
 
 
 def issue(work: Work, issue_id: int, *, lock: bool = False) -> Issue:
@@ -157,13 +159,34 @@ def nothing_new(work: Work, issue_id: int) -> int:
     return int(work.session.scalar(select(func.sum(Cohort.nothing_new)).where(Cohort.issue_id == issue_id)) or 0)
 
 
-def ended_among(work: Work, subscription_ids: Iterable[int]) -> set[int]:
-    """Return which of these subscriptions are no longer active."""
-    wanted = list(subscription_ids)
-    active = work.session.scalars(
-        select(Subscription.id).where(Subscription.id.in_(wanted), Subscription.state == SubscriptionState.ACTIVE)
-    )
-    return set(wanted) - set(active)
+class Recipient(NamedTuple):
+    """Where a reader's mail goes, and whether it still may."""
+
+    subscription_id: int
+    address: str | None
+    needs_smtputf8: bool
+    is_active: bool
+    is_closed: bool
+
+
+_CLOSING = ", ".join(f"'{reason}'" for reason in reasons_closing(Purpose.NEWS))
+_RECIPIENTS = Statement(
+    "SELECT subscription.id, subscriber.address, subscriber.needs_smtputf8, subscription.state = 'active', "
+    "EXISTS (SELECT 1 FROM suppression WHERE suppression.address_hash = subscriber.address_hash "
+    f"AND suppression.reason IN ({_CLOSING})) "  # noqa: S608 (words of our own)
+    "FROM subscription JOIN subscriber ON subscriber.id = subscription.subscriber_id WHERE subscription.id {ids}"
+)
+
+
+def recipients(work: Work, subscription_ids: Sequence[int]) -> dict[int, Recipient]:
+    """Return where the mails of these subscriptions go."""
+    return {row[0]: Recipient._make(row) for row in _RECIPIENTS.run(work, subscription_ids)}
+
+
+_RAISE = Statement(
+    "UPDATE subscription SET watermark = issue.cut FROM issue "
+    "WHERE issue.batch_id = :batch_id AND subscription.id {ids} AND subscription.watermark < issue.cut"
+)
 
 
 def raise_watermarks(work: Work, given: Iterable[Claimed]) -> None:
@@ -173,21 +196,4 @@ def raise_watermarks(work: Work, given: Iterable[Claimed]) -> None:
         if row.subscription_id is not None:
             by_batch.setdefault(row.batch_id, []).append(row.subscription_id)
     for batch_id, subscription_ids in by_batch.items():
-        cut = select(Issue.cut).where(Issue.batch_id == batch_id).scalar_subquery()
-        for some in in_chunks(subscription_ids):
-            work.session.execute(
-                update(Subscription)
-                .where(Subscription.id.in_(some), Subscription.watermark < cut)
-                .values(watermark=cut)
-                .execution_options(synchronize_session=False)
-            )
-
-
-def addresses(work: Work, subscriber_ids: Iterable[int]) -> dict[int, tuple[str, bool]]:
-    """Return address and need of SMTPUTF8 of these persons; the erased are left out."""
-    rows = work.session.execute(
-        select(Subscriber.id, Subscriber.address, Subscriber.needs_smtputf8).where(
-            Subscriber.id.in_(list(subscriber_ids)), Subscriber.address.is_not(None)
-        )
-    )
-    return {row.id: (row.address, row.needs_smtputf8) for row in rows}
+        _RAISE.run(work, subscription_ids, batch_id=batch_id)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from newsletter.base.errors import NewsletterError
 from newsletter.base.languages import named
 from newsletter.base.links import CONFIRM_FOR, PREFERENCES_FOR, Links
 from newsletter.db.database import Work
-from newsletter.deliveries.lanes import Claimed, Settled, Uncomposable
+from newsletter.deliveries.lanes import Claimed, Refused, Settled, Uncomposable
 from newsletter.deliveries.letters import Letter, letterhead, message_to, request_letter, transactional_headers
 from newsletter.mail.headers import encode_date
 from newsletter.mail.port import Message
@@ -42,26 +42,28 @@ class RequestLane:
         self._templates = templates
         self._letters: dict[_Key, Letter] = {}
 
-    def refused(self, work: Work, rows: Sequence[Claimed]) -> Mapping[int, str]:
-        """Refuse those whose address was closed since, and those who answered before the mail left."""
+    def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Refused | Uncomposable]:
+        """Compose the mail of each row; refuse closed addresses, and who answered before the mail left."""
         closed = closed_among(work, {row.subscriber_id for row in rows}, purpose=Purpose.CONFIRMATION)
-        asked = queries.requests(work, {row.occasion for row in rows})
-        answered = {request.id for request in asked.values() if request.answered_at is not None}
-        reasons = {row.id: "answered" for row in rows if row.occasion in answered}
-        return reasons | {row.id: "suppressed" for row in rows if row.subscriber_id in closed}
-
-    def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
-        """Compose the mail of each row."""
         requests = queries.requests(work, {row.occasion for row in rows})
         date = encode_date(work.now)
-        return [self._message(work, row, requests.get(row.occasion), date) for row in rows]
+        return [
+            Refused(row.id, "suppressed")
+            if row.subscriber_id in closed
+            else self._message(work, row, requests.get(row.occasion), date)
+            for row in rows
+        ]
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:
         """Nothing follows: a request waits for the person."""
 
-    def _message(self, work: Work, row: Claimed, request: Request | None, date: bytes) -> Message | Uncomposable:
+    def _message(
+        self, work: Work, row: Claimed, request: Request | None, date: bytes
+    ) -> Message | Refused | Uncomposable:
         if request is None or request.subscriber.address is None:
             return Uncomposable(row.id, "request_erased")
+        if request.answered_at is not None:
+            return Refused(row.id, "answered")
         try:
             return message_to(
                 row,

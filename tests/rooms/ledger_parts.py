@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +14,7 @@ from newsletter.base.errors import InvalidInput
 from newsletter.db.database import Database, Work
 from newsletter.deliveries import steps
 from newsletter.deliveries.counting import Moves
-from newsletter.deliveries.lanes import Claimed, Settled, Uncomposable
+from newsletter.deliveries.lanes import Claimed, Refused, Settled, Uncomposable
 from newsletter.deliveries.models import Batch, BatchState, Delivery, DeliveryState, LaneName
 from newsletter.deliveries.policy import InDoubt, Step
 from newsletter.deliveries.sending import LEASE, Sender, Tally, send_batch
@@ -89,20 +89,19 @@ class PlainLane:
     raises: bool = False
     heard: list[tuple[int, str]] = field(default_factory=list)
 
-    def refused(self, work: Work, rows: Sequence[Claimed]) -> Mapping[int, str]:
-        return {row.id: "suppressed" for row in rows if row.subscriber_id in self.closed}
-
-    def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Uncomposable]:
+    def compose(self, work: Work, rows: Sequence[Claimed]) -> Sequence[Message | Refused | Uncomposable]:
         if self.raises and any(row.id in self.bad for row in rows):
             raise InvalidInput("a mail that nobody can write")
         wanted = select(Subscriber.id, Subscriber.address).where(Subscriber.id.in_([row.subscriber_id for row in rows]))
         found = {row.id: row.address or "" for row in work.session.execute(wanted)}
-        return [
-            Uncomposable(row.id, "cannot_compose: invalid_input")
-            if row.id in self.bad
-            else Message(row.id, "", found[row.subscriber_id], (b"Subject: news\r\n\r\nnews\r\n",))
-            for row in rows
-        ]
+        return [self._made(row, found[row.subscriber_id]) for row in rows]
+
+    def _made(self, row: Claimed, address: str) -> Message | Refused | Uncomposable:
+        if row.subscriber_id in self.closed:
+            return Refused(row.id, "suppressed")
+        if row.id in self.bad:
+            return Uncomposable(row.id, "cannot_compose: invalid_input")
+        return Message(row.id, "", address, (b"Subject: news\r\n\r\nnews\r\n",))
 
     def settled(self, work: Work, results: Sequence[Settled]) -> None:
         self.heard += [(result.row.id, str(result.state)) for result in results]
