@@ -115,9 +115,7 @@ def main() -> None:
     blanks = dict(zip(("unsubscribe", "manage"), LINKS.digest_tokens(12, 12, 7), strict=False))
     whole = microseconds(partial(window_of, letter, rows), 500, of=WINDOW)
     slow = microseconds(partial(by_hand, text, html), 20)
-    print(
-        f"HTML {len(html.encode()):,} octets, message {sample.size:,} octets in {len(sample.parts)} parts; µs a mail:"
-    )
+    print(f"HTML {len(html.encode()):,} octets, mail {window[0].size:,} in {len(window[0].parts)} parts; µs a mail:")
     say("compile once", microseconds(compile_all, 20))
     say("make a mail: tokens, headers, envelope, links", whole)
     say("  of which the three tokens", microseconds(lambda: LINKS.digest_tokens(1, 2, 3), 20_000))
