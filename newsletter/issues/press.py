@@ -15,8 +15,8 @@ from newsletter.mail.template import Block, compile_block, compile_message, mark
 
 SHOWN_ARTICLES = 12
 LARGEST_HTML = 90_000  # octets; Gmail clips near 102 kB
-_KEPT_SHEETS = 8
-_KEPT_BLOCKS = 2_000  # of a sheet: some 5 MB
+_KEPT_SHEETS = 6
+_KEPT_BLOCKS = 600  # of a sheet: some 3 MB
 
 # The names of blocks: a word, a topic's name, an article, how many articles are not shown.
 _Name = str | tuple[str, str] | tuple[str, int] | tuple["Shown", bool, bool] | tuple["Shown"]
