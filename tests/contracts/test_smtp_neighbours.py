@@ -196,6 +196,17 @@ def test_a_goodbye_behind_a_dot_costs_the_mail_behind_it_nothing() -> None:
     assert server.connections == 2
 
 
+def test_a_server_that_has_not_forgotten_the_mail_it_refused_costs_the_one_behind_it_nothing() -> None:
+    script = {"DOT": ["554 5.7.1 spam"], "MAIL": ["250 fine", "503 5.5.1 nested MAIL command"]}
+    with FaultServer(script, offers=PIPELINING) as server:
+        relay = Relay("127.0.0.1", server.port, limits=LIMITS, connections=1)
+        with SmtpBackend(relay).open() as channel:
+            verdicts = send_all(channel, [message(key) for key in range(4)])
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.FAILED, *[Outcome.ACCEPTED] * 3]
+    assert server.connections == 2
+    assert server.lone_dots == 0
+
+
 def test_a_server_that_takes_few_connections_is_served_over_those() -> None:
     with FaultServer({"BANNER": ["220 hi", "220 hi", *["421 too many"] * 14]}, pause=0.01) as server:
         verdicts = send_over_many(server, 32)

@@ -159,8 +159,10 @@ class Conversation:
         transaction.commands.clear()
         message, code = transaction.message, None if answer.code == GARBAGE else answer.code
         verdict = Verdict(message.key, judgement.outcome, code, judgement.reason, answer.text)
-        was_leaving = phase is Phase.MAIL and transaction.is_untried and judgement.reason == "server_closing"
-        if phase is Phase.RSET or was_leaving:  # the connection is at fault, not the mail
+        # A server that is about to leave, or that has not forgotten a mail whose text it refused (Postfix), says so to
+        # the next one: the connection is at fault, not the mail.
+        is_about_before = judgement.reason == "server_closing" or answer.code == 503
+        if phase is Phase.RSET or (phase is Phase.MAIL and transaction.is_untried and is_about_before):
             self.events.returned.append((message, verdict))
         else:
             self.events.verdicts.append(verdict)
