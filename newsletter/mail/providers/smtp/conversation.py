@@ -163,6 +163,7 @@ class Conversation:
         # the next one: the connection is at fault, not the mail.
         is_about_before = judgement.reason == "server_closing" or answer.code == 503
         if phase is Phase.RSET or (phase is Phase.MAIL and transaction.is_untried and is_about_before):
+            verdict = Verdict(message.key, Outcome.DEFERRED, code, "server_closing", answer.text)
             self.events.returned.append((message, verdict))
         else:
             self.events.verdicts.append(verdict)
