@@ -25,6 +25,7 @@ from newsletter.issues.models import IssueState
 from newsletter.mail.port import MailBackend
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Newsletter
+from newsletter.operations import destinations
 from newsletter.operations.readiness import require_ready
 
 AFTER_THE_CHANGE = datetime(2026, 11, 23, 8, tzinfo=UTC)  # Morocco keeps UTC+0 all year since 20 September 2026
@@ -60,10 +61,12 @@ def examine(settings: Settings, database: Database, backend: MailBackend) -> Ite
     if answers.weight is Weight.FINE and database.is_sqlite:
         yield _checked("SQLite", lambda: _sqlite(database))
     yield _time_zones()
-    yield _checked("mail", lambda: _mail(backend))
+    mail_url = settings.mail_url.get_secret_value()
+    yield _checked("mail", lambda: _mail(backend, mail_url))
+    yield from _abroad(mail_url)
     if answers.weight is Weight.FINE:
         with database.reading() as work:
-            yield from _newsletters(work, settings, backend)
+            yield from _newsletters(work, settings)
             yield from _sources(work)
             yield from _issues(work)
 
@@ -154,28 +157,35 @@ def _hours(offset: timedelta | None) -> str:
     return f"{(offset or timedelta()).total_seconds() / 3600:+g}"
 
 
-def _mail(backend: MailBackend) -> str:
+def _mail(backend: MailBackend, mail_url: str) -> str:
     backend.check()
-    if backend.name == "smtp":
-        return f"{backend.describe()}: it answers"
-    return f"{backend.describe()}: nothing leaves this machine (NEWSLETTER_MAIL_URL)"
+    return f"{backend.describe()}: {destinations.looked_at(mail_url)}"
 
 
-def _newsletters(work: Work, settings: Settings, backend: MailBackend) -> Iterator[Finding]:
+def _abroad(mail_url: str) -> Iterator[Finding]:
+    for provider in destinations.providers_abroad(mail_url):
+        duty = "a transfer abroad (law 09-08): settle it with the CNDP, and name it on the form"
+        yield Finding("mail abroad", Weight.NOTE, f"readers' addresses go to {provider}: {duty}")
+    for scheme in destinations.unknown_ways(mail_url):
+        advice = "see in its documentation where mail goes; abroad, law 09-08 asks for more"
+        yield Finding("mail abroad", Weight.NOTE, f"{scheme}:// is not ours: {advice}")
+
+
+def _newsletters(work: Work, settings: Settings) -> Iterator[Finding]:
     newsletters = newsletter_queries.all_newsletters(work)
     if not newsletters:
         yield Finding("newsletters", Weight.NOTE, "there is none yet: newsletter newsletters add --help")
     for newsletter in newsletters:
-        yield from _newsletter(newsletter, settings, backend)
+        yield from _newsletter(newsletter, settings)
 
 
-def _newsletter(newsletter: Newsletter, settings: Settings, backend: MailBackend) -> Iterator[Finding]:
+def _newsletter(newsletter: Newsletter, settings: Settings) -> Iterator[Finding]:
     missing = _missing(newsletter)
     is_nobodys = newsletter.mail_domain.endswith(EXAMPLE_DOMAINS)
     if missing:
         weight = Weight.MEND if is_public(settings) else Weight.NOTE
         yield Finding(newsletter.slug, weight, f"readers must be told {' and '.join(missing)} (law 09-08)")
-    if is_nobodys and backend.name == "smtp":
+    if is_nobodys and not destinations.stays_here(settings.mail_url.get_secret_value()):
         yield Finding(newsletter.slug, Weight.MEND, f"{newsletter.mail_domain} is no domain that mail can come from")
     elif not missing:
         yield Finding(newsletter.slug, Weight.FINE, f"complete; sent by {newsletter.sender}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,14 @@ from aiosmtpd.handlers import Mailbox
 from command_line import Command
 
 from factories import parsed
+from http_faults import closed_endpoint, provider
 from loopback import LoopbackController
+from newsletter.base.errors import ConfigError
+from newsletter.mail.registry import backend_from_url
+from newsletter.operations import destinations
+
+PROVIDERS = Path(__file__).resolve().parents[2] / "docs" / "providers.md"
+ABROAD = ["brevo", "mailgun", "postmark", "ses"]
 
 
 @pytest.fixture
@@ -102,6 +110,81 @@ def test_a_relay_without_the_encryption_that_was_asked_for_has_to_be_mended(
     newsletter("init")
     url = relay[0].replace("smtp://", "smtp+starttls://")
     assert "STARTTLS" in newsletter("doctor", expect=78, NEWSLETTER_MAIL_URL=url).stdout
+
+
+def test_what_stays_here_is_said_to_stay_here(ready: Command) -> None:
+    for url in ("maildir://", "console://", "memory://", "failover:(maildir://|memory://)"):
+        said = ready("doctor", NEWSLETTER_MAIL_URL=url).stdout
+        assert "nothing leaves this machine" in said, url
+        assert "abroad" not in said, url
+
+
+@pytest.mark.parametrize("name", ABROAD)
+def test_a_provider_in_another_country_is_named_as_such(ready: Command, name: str) -> None:
+    with provider(name) as (_, _, url):
+        # 78 for the newsletter's domain alone, which no provider could send from either.
+        said = ready("doctor", expect=78, NEWSLETTER_MAIL_URL=url).stdout
+    assert "✓  mail " in said
+    assert f"readers' addresses go to {destinations.ABROAD[name]}: a transfer abroad (law 09-08)" in said
+    assert "nothing leaves this machine" not in said
+    assert "no domain that mail can come from" in said
+
+
+def test_a_provider_abroad_is_named_also_while_it_does_not_answer(newsletter: Command) -> None:
+    newsletter("init")
+    with closed_endpoint() as endpoint:
+        url = f"brevo://key@api.brevo.com?endpoint={endpoint}"
+        said = newsletter("doctor", expect=75, NEWSLETTER_MAIL_URL=url).stdout
+    assert "readers' addresses go to Brevo" in said
+
+
+def test_a_second_way_that_leads_abroad_is_named_too(ready: Command, relay: tuple[str, Path]) -> None:
+    with provider("postmark") as (_, _, url):
+        said = ready("doctor", expect=78, NEWSLETTER_MAIL_URL=f"failover:({relay[0]}|{url})").stdout
+    assert "all of them are well" in said
+    assert "readers' addresses go to Postmark" in said
+
+
+def test_a_program_that_hands_mail_on_is_not_said_to_keep_it(ready: Command, tmp_path: Path) -> None:
+    program = tmp_path / "sendmail"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    said = ready("doctor", expect=78, NEWSLETTER_MAIL_URL=f"sendmail://{program}").stdout
+    assert "only a mail shows more" in said
+    assert "no domain that mail can come from" in said
+
+
+@pytest.mark.parametrize(
+    ("url", "schemes"),
+    [
+        ("SMTP://u:a|b(c:d@relay.example.ma", ["smtp"]),
+        (
+            "failover:( lmtp:///run/lmtp | roundrobin:(ses://k:s@eu-west-3|brevo://k@api.brevo.com))",
+            ["lmtp", "ses", "brevo"],
+        ),
+        ("roundrobin:(smtp://a|smtp://b)", ["smtp"]),
+        ("failover:(pigeon://a|maildir:///mail)", ["pigeon", "maildir"]),
+    ],
+)
+def test_every_way_in_a_mail_url_is_found(url: str, schemes: list[str]) -> None:
+    assert destinations.schemes_of(url) == schemes
+
+
+def test_a_way_that_is_not_ours_is_not_called_well_known() -> None:
+    assert destinations.unknown_ways("failover:(pigeon://a|smtp://b)") == ["pigeon"]
+    assert not destinations.stays_here("pigeon://a")
+
+
+def test_where_each_of_our_ways_leads_is_known_and_written_down() -> None:
+    with pytest.raises(ConfigError) as refusal:
+        backend_from_url("nobody://", home=Path("/nonexistent"))
+    ours = set(re.findall(r"([a-z+]+):", refusal.value.message.partition("none of")[2]))
+    placed = destinations.KEPT_HERE | destinations.TO_A_SERVER | destinations.THROUGH_THIS_MACHINE
+    assert ours == placed | destinations.ABROAD.keys() | destinations.SEVERAL
+    rows = re.findall(r"^\| (`.+?`) \| [^|]+ \| ([^|]+) \|", PROVIDERS.read_text().replace("\\|", "/"), re.MULTILINE)
+    told = {scheme: abroad for ways, abroad in rows for scheme in re.findall(r"`([a-z+]+):", ways)}
+    assert {scheme for scheme, abroad in told.items() if abroad.startswith("yes")} == set(destinations.ABROAD)
+    assert ours <= told.keys()
 
 
 def test_the_trial_mail_arrives_with_our_headers(ready: Command, relay: tuple[str, Path]) -> None:
