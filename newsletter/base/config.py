@@ -38,13 +38,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    home: Path = Field(Path("var"), description="Folder of the embedded database, the maildir and the secrets file")
+    home: Path = Field(
+        Path("var"), description="Folder of the embedded database, the maildir, the backups and the secrets file"
+    )
     database_url: SecretStr = Field(
         SecretStr(""), description="`sqlite:///PATH` or `postgresql+psycopg://…`; empty: SQLite in the home"
     )
     mail_url: SecretStr = Field(
         SecretStr("maildir://"),
-        description="`maildir://`, `smtp://host:25`, `smtp+starttls://user:pass@host:587`, `smtps://…`, `console://`, `memory://`",
+        description="Where mail goes: `maildir://`, `smtp+starttls://user:pass@host:587`, …: see docs/providers.md",
     )
     base_url: str = Field("http://127.0.0.1:8000", description="Public address of the site; every link starts with it")
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
@@ -59,7 +61,7 @@ class Settings(BaseSettings):
         description="What happens to a mail whose answer was lost in a crash: sent again, or held for a person",
     )
     window: int = Field(
-        32, ge=1, le=1000, description="Most mails on their way at once whose result is not yet written"
+        32, ge=1, le=1000, description="Most mails of one sender on their way at once whose result is not yet written"
     )
 
     dkim: str = Field(
