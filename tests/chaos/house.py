@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -17,12 +18,13 @@ from time import sleep
 from typing import Any
 
 from relay import Relay
-from sqlalchemy import insert, select
+from sqlalchemy import insert, make_url, select, text
 
 import factories
 from newsletter.articles.actions import add_source
 from newsletter.base.clock import SetClock, SystemClock, zone
 from newsletter.base.config import load_settings
+from newsletter.base.errors import Unavailable
 from newsletter.bootstrap import Parts, build
 from newsletter.issues import actions, planning
 from newsletter.newsletters import queries as newsletter_queries
@@ -56,8 +58,6 @@ class Hand:
     greets: bool = False
 
     def stop(self) -> None:
-        """Freeze it, as a machine that swaps or a virtual one that is moved does."""
-        self.disturbed += 1
         self.process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
@@ -145,6 +145,31 @@ class House:
                 return
             at += timedelta(hours=5)
         raise AssertionError(f"open rows stay for ever: {self.states()}")
+
+    def freeze(self, hand: Hand) -> None:
+        """Freeze a sender, as a machine that swaps does; not inside a work, which would keep the others waiting."""
+        hand.disturbed += 1
+        for _ in range(100):
+            hand.stop()
+            sleep(0.02)
+            if self._is_unlocked():
+                return
+            hand.go_on()
+            sleep(0.05)
+        raise AssertionError("this sender never lets go of the database")
+
+    def _is_unlocked(self) -> bool:
+        url = make_url(self.environment["NEWSLETTER_DATABASE_URL"])
+        try:
+            if url.get_backend_name() == "sqlite":
+                with closing(sqlite3.connect(str(url.database), timeout=0, isolation_level=None)) as link:
+                    link.execute("BEGIN IMMEDIATE")
+            else:
+                with self.parts() as parts, parts.database.work() as work:
+                    work.session.execute(text("SELECT id FROM delivery WHERE state = 'sending' FOR UPDATE NOWAIT"))
+        except (sqlite3.OperationalError, Unavailable):
+            return False
+        return True
 
     def quiet_down(self, *hands: Hand) -> None:
         """Wait until nothing more comes: what is left waits for leases that a moved clock made too long."""

@@ -19,12 +19,8 @@ from newsletter.base.config import load_settings
 from newsletter.base.errors import ConfigError, Unavailable
 from newsletter.bootstrap import Parts, build
 from newsletter.deliveries.models import LaneName
+from newsletter.deliveries.sending import Sender, send_batch
 from newsletter.issues.models import Issue
-
-try:
-    from newsletter.deliveries.sending import Sender, send_batch
-except ImportError:  # it is being moved there
-    from newsletter.deliveries.actions import Sender, send_batch  # type: ignore[attr-defined, no-redef]
 
 PAUSE = 0.1
 OPEN = text("SELECT count(*) FROM delivery WHERE batch_id = :batch AND state IN ('pending', 'sending')")
