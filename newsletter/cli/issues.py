@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
 
-from newsletter.base.errors import InvalidInput
+from newsletter.base.errors import Conflict, InvalidInput
 from newsletter.cli.door import ROW_NUMBER, json_option, opened
 from newsletter.cli.printing import complain, heading, say, show_json, show_lines, show_table
+from newsletter.cli.watching import watch
 from newsletter.cli.wording import counted, moment_text, reasons_text, stamp, state_text
 from newsletter.db.database import Database, Work
+from newsletter.deliveries import resending
+from newsletter.deliveries.models import DeliveryState
+from newsletter.deliveries.resending import Which
 from newsletter.issues import actions, queries
-from newsletter.issues.books import Books, books
-from newsletter.issues.models import Issue
+from newsletter.issues.books import Books, books, standing
+from newsletter.issues.models import Issue, IssueState
 from newsletter.operations.queries import EditionLine, editions_of
 
 TERMS = ("accepted", "failed", "skipped", "uncertain", "cancelled", "open")
 OPEN_STATES = ("pending", "sending", "deferred")
 LONGEST_REASON = 60
 BY_STAFF = "staff"
+_RESENT_FROM = frozenset({IssueState.SENDING, IssueState.PAUSED, IssueState.FINISHED})
+_WHOM = {
+    Which.MISSING: "{} did not get it, and the address is not the cause.",
+    Which.UNCERTAIN: "{} may have it already: some will get a second copy, with the same Message-ID.",
+}
+_NOBODY = {Which.MISSING: "Nobody misses it who could get it.", Which.UNCERTAIN: "Nobody is in doubt who could get it."}
+_WHY_LEFT = {
+    Which.MISSING: "the address was refused, or a later mail has what was missed",
+    Which.UNCERTAIN: "a later mail is on its way to them",
+}
 
 
 @click.group()
 def issues() -> None:
-    """List issues, show their books; release, pause, cancel."""
+    """List issues, show their books, watch them leave; release, pause, cancel, send again."""
+
+
+issues.add_command(watch)
 
 
 @issues.command("list")
@@ -121,6 +138,64 @@ def cancel(number: int, reason: str, *, yes: bool) -> None:
         while _cancel_more(parts.database, number):
             pass
     say(f"Issue {number} is cancelled; its articles come with the next issue.")
+
+
+@issues.command()
+@click.argument("number", type=ROW_NUMBER)
+@click.option("--missing", is_flag=True, help="To whom it was refused or given up, the address not being the cause.")
+@click.option("--uncertain", is_flag=True, help="To whom it may have gone already: some get a second copy.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def resend(number: int, *, missing: bool, uncertain: bool, yes: bool) -> None:
+    """Send mails of an issue again, each as itself, under the same Message-ID.
+
+    Left alone are readers whose address was refused, and those who have, or will get, the same in a later mail.
+    """
+    if missing == uncertain:
+        raise click.UsageError(f"say to whom: newsletter issues resend {number} --missing, or --uncertain")
+    which = Which.MISSING if missing else Which.UNCERTAIN
+    with opened() as parts:
+        with parts.database.reading() as work:
+            asked = _resendable(work, number, which)
+        say(asked.text)
+        if not asked.readers:
+            return
+        if sys.stdin.isatty() and not yes:
+            click.confirm(f"Send issue {number} again to {counted(asked.readers, 'reader')}?", abort=True)
+        again = 0
+        while count := _resend_more(parts.database, number, which):
+            again += count
+    waiting = f"{counted(again, 'mail')} of issue {number} {'waits' if again == 1 else 'wait'} to be sent"
+    if asked.is_paused:
+        say(f"{waiting}, and the issue is paused: newsletter issues resume {number}")
+    else:
+        say(f"{waiting}: the next run sends {'it' if again == 1 else 'them'}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Resendable:
+    """How many readers would get an issue again, and what is to be said before."""
+
+    readers: int
+    text: str
+    is_paused: bool
+
+
+def _resendable(work: Work, number: int, which: Which) -> _Resendable:
+    issue = queries.issue(work, number)
+    if issue.state not in _RESENT_FROM:
+        raise Conflict(f"issue {number} is {issue.state}: only what was sent can be sent again")
+    readers = resending.resendable(work, batch_id=issue.batch_id, which=which)
+    state = DeliveryState.FAILED if which is Which.MISSING else DeliveryState.UNCERTAIN
+    left = standing(work, issue).of(state) - readers
+    said = [_WHOM[which].format(counted(readers, "reader")) if readers else _NOBODY[which]]
+    if left > 0:
+        said.append(f"{counted(left, 'reader')} {'is' if left == 1 else 'are'} left alone: {_WHY_LEFT[which]}.")
+    return _Resendable(readers, " ".join(said), issue.state is IssueState.PAUSED)
+
+
+def _resend_more(database: Database, number: int, which: Which) -> int:
+    with database.work() as work:
+        return actions.resend(work, issue=queries.issue(work, number, lock=True), which=which)
 
 
 def _cancel_more(database: Database, number: int) -> bool:

@@ -13,11 +13,12 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from newsletter.base.errors import Unavailable
 from newsletter.cli.printing import complain
 from newsletter.db.database import Database
+from newsletter.deliveries.models import DeliveryState
 from newsletter.issues import queries
-from newsletter.issues.books import books
+from newsletter.issues.books import standing
 from newsletter.issues.models import IssueState
 
-EVERY = 1.0  # seconds between two looks at the rows
+EVERY = 1.0  # seconds between two looks at what senders counted
 
 Step = Callable[[str], None]
 
@@ -26,8 +27,8 @@ Step = Callable[[str], None]
 def steps(*, verbose: bool = False, database: Database | None = None) -> Iterator[Step]:
     """Give a function to which each step is told.
 
-    On a terminal it moves one line, and with a database one bar for each issue under way, read from its rows. Elsewhere
-    it writes plain lines if `verbose`, else nothing: what cron runs is silent until something happened.
+    On a terminal it moves one line, and with a database one bar for each issue under way, as its senders count.
+    Elsewhere it writes plain lines if `verbose`, else nothing: what cron runs is silent until something happened.
     """
     if not sys.stderr.isatty():
         yield complain if verbose else _silent
@@ -68,13 +69,13 @@ def _look(database: Database, progress: Progress, bars: dict[int, TaskID]) -> No
     with database.reading() as work:
         for number in queries.in_state(work, IssueState.PLANNING, IssueState.SENDING):
             issue = queries.issue(work, number)
-            found = books(work, issue)
+            found = standing(work, issue)
             if number not in bars:
                 bars[number] = progress.add_task("", figures="")
             progress.update(
                 bars[number],
                 description=f"issue {number} {issue.state}",
                 total=found.audience,
-                completed=found.audience - found.open,
-                figures=f"{found.accepted:,} of {found.audience:,}",
+                completed=found.done,
+                figures=f"{found.of(DeliveryState.ACCEPTED):,} of {found.audience:,}",
             )

@@ -1,14 +1,26 @@
-"""How the command line writes moments, rhythms, slots and books."""
+"""How the command line writes moments, rhythms, slots, mails and books."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from newsletter.base.clock import zone
+from newsletter.cli.printing import one_line
+from newsletter.deliveries.models import EVERY_FAMILY, DeliveryState, Rate
 from newsletter.issues.books import Books
 from newsletter.newsletters.models import Frequency, Newsletter, Rhythm
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DELIVERY = {
+    DeliveryState.PENDING: "waits to be sent",
+    DeliveryState.SENDING: "is being sent now",
+    DeliveryState.DEFERRED: "was put off, and is tried again",
+    DeliveryState.ACCEPTED: "accepted by the mail server",
+    DeliveryState.FAILED: "failed, and is not tried again",
+    DeliveryState.SKIPPED: "not sent",
+    DeliveryState.UNCERTAIN: "may have left: its answer was lost",
+    DeliveryState.CANCELLED: "cancelled before it left",
+}
 _TERMS = ("accepted", "failed", "skipped", "uncertain", "cancelled", "open")
 
 
@@ -41,6 +53,40 @@ def rhythms_text(newsletter: Newsletter) -> str:
 
 def state_text(state: str, reason: str | None) -> str:
     return f"{state} ({words(reason)})" if reason else state
+
+
+def delivery_text(state: DeliveryState, reason: str | None) -> str:
+    """Write what became of a mail."""
+    return f"{_DELIVERY[state]} ({words(reason)})" if reason else _DELIVERY[state]
+
+
+def clock_text(moment: datetime, time_zone: str, *, seconds: bool = False) -> str:
+    """Write the time of the day: 08:00, or 08:00:12."""
+    return f"{moment.astimezone(zone(time_zone)):{'%H:%M:%S' if seconds else '%H:%M'}}"
+
+
+def reply_text(code: int | None, reply: str | None) -> str:
+    """Write what the mail server answered; its words may or may not begin with its code."""
+    said = one_line(reply or "")
+    return said if code is None or said.startswith(str(code)) else f"{code} {said}".strip()
+
+
+def rest_text(rate: Rate, *, now: datetime, time_zone: str) -> str:
+    """Write that a family or a whole backend rests, or how far it has come back; empty if neither."""
+    whose = rate.backend if rate.family == EVERY_FAMILY else rate.family
+    if rate.paused_until is not None and rate.paused_until > now:
+        return f"{whose} rests until {clock_text(rate.paused_until, time_zone)}: {one_line(words(rate.reason or '?'))}"
+    if rate.opened is not None:
+        return f"{whose} comes back, {counted(rate.opened, 'mail')} at a time"
+    return ""
+
+
+def span_text(seconds: float) -> str:
+    """Write how long something takes: 42 s, 7 min, 2 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60:,} h {minutes % 60:02} min"
 
 
 def words(reason: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, and_, exists, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from newsletter.db.database import Work
@@ -22,6 +22,12 @@ class Which(StrEnum):
 
     MISSING = "missing"  # refused or given up, and not for what the address is
     UNCERTAIN = "uncertain"  # may have left: some will get a second copy
+
+
+def resendable(work: Work, *, batch_id: int, which: Which) -> int:
+    """Return how many rows of a batch `resend` would let go again, in all its calls."""
+    rows = select(func.count()).select_from(Delivery).where(*_resendable(batch_id, which))
+    return work.session.scalars(rows).one()
 
 
 def resend(work: Work, *, batch_id: int, which: Which, moves: Moves) -> int:
