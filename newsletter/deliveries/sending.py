@@ -45,6 +45,12 @@ class Tally:
     lost_leases: int = 0
     stopped: str | None = None
 
+    def add(self, more: Tally) -> None:
+        """Add what the same sender did later."""
+        for name in ("accepted", "deferred", "failed", "skipped", "uncertain", "lost_leases"):
+            setattr(self, name, getattr(self, name) + getattr(more, name))
+        self.stopped = more.stopped
+
     def count(self, state: DeliveryState) -> None:
         if state.value in {"accepted", "deferred", "failed", "skipped", "uncertain"}:
             setattr(self, state.value, getattr(self, state.value) + 1)
@@ -70,6 +76,21 @@ def send_batch(database: Database, backend: MailBackend, lane: Lane, batch_id: i
     """
     with backend.open() as channel, _heartbeat(database, sender):
         return _Sending(database, channel, lane, backend=backend.name, batch_id=batch_id, sender=sender).run()
+
+
+def recover(work: Work, lane: Lane, batch: Batch, *, in_doubt: InDoubt, moves: Moves) -> tuple[int, int]:
+    """Take back the rows of dead senders; returns how many wait again, and how many are left to a person.
+
+    Safe to repeat. In a cancelled batch nothing goes again.
+    """
+    policy: InDoubt = "hold" if batch.state is BatchState.CANCELLED else in_doubt
+    waiting = steps.take_back(work, batch_id=batch.id, in_doubt=policy, moves=moves)
+    doubtful = steps.give_up_doubtful(work, batch_id=batch.id, moves=moves)
+    results = [Settled(row, DeliveryState.PENDING) for row in waiting]
+    results += [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful]
+    if results:
+        lane.settled(work, results)
+    return len(waiting), len(doubtful)
 
 
 class _Sending:
@@ -187,15 +208,9 @@ class _Sending:
     def _recover(self, work: Work, batch: Batch) -> None:
         """Take up what dead senders left, and wake what waited for its next try."""
         moves = Moves()
-        in_doubt = "hold" if batch.state is BatchState.CANCELLED else self.sender.in_doubt
-        waiting = steps.take_back(work, batch_id=self.batch_id, in_doubt=in_doubt, moves=moves)
-        doubtful = steps.give_up_doubtful(work, batch_id=self.batch_id, moves=moves)
+        recover(work, self.lane, batch, in_doubt=self.sender.in_doubt, moves=moves)
         if batch.state is BatchState.OPEN:
             steps.wake(work, batch_id=self.batch_id, moves=moves)
-        results = [Settled(row, DeliveryState.PENDING) for row in waiting]
-        results += [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful]
-        if results:
-            self.lane.settled(work, results)
         if self.is_counted:
             moves.write(work, sender=self.sender.name)
 

@@ -169,11 +169,11 @@ class Recipient(NamedTuple):
     is_closed: bool
 
 
-_CLOSING = ", ".join(f"'{reason}'" for reason in reasons_closing(Purpose.NEWS))
+_CLOSING = ", ".join(f"'{reason}'" for reason in reasons_closing(Purpose.NEWS))  # words of our own
 _RECIPIENTS = Statement(
-    "SELECT subscription.id, subscriber.address, subscriber.needs_smtputf8, subscription.state = 'active', "
+    "SELECT subscription.id, subscriber.address, subscriber.needs_smtputf8, subscription.state = 'active', "  # noqa: S608
     "EXISTS (SELECT 1 FROM suppression WHERE suppression.address_hash = subscriber.address_hash "
-    f"AND suppression.reason IN ({_CLOSING})) "  # noqa: S608 (words of our own)
+    f"AND suppression.reason IN ({_CLOSING})) "
     "FROM subscription JOIN subscriber ON subscriber.id = subscription.subscriber_id WHERE subscription.id {ids}"
 )
 

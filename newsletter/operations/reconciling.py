@@ -13,11 +13,11 @@ from sqlalchemy import func, select
 
 from newsletter.db.database import Database, Work
 from newsletter.deliveries import queries as ledger
-from newsletter.deliveries import steps
 from newsletter.deliveries.counting import Moves
-from newsletter.deliveries.lanes import Lane, Settled
-from newsletter.deliveries.models import BatchState, Delivery, DeliveryState, LaneName
+from newsletter.deliveries.lanes import Lane
+from newsletter.deliveries.models import Delivery, LaneName
 from newsletter.deliveries.policy import InDoubt
+from newsletter.deliveries.sending import recover
 
 EVERY = 30.0  # seconds between two reconciliations of a worker
 NAME = "reconciler"  # in the counts of the senders
@@ -100,16 +100,10 @@ def _waiting_rows(work: Work, batch_id: int) -> int:
 
 
 def _take_back(work: Work, lane: Lane, batch_id: int, in_doubt: InDoubt, done: Reconciled) -> None:
-    """Let the policy decide about rows whose lease ran out; in a cancelled batch nothing goes again."""
+    """Let the policy decide about rows whose lease ran out."""
     batch, moves = ledger.batch(work, batch_id), Moves()
-    policy: InDoubt = "hold" if batch.state is BatchState.CANCELLED else in_doubt
-    waiting = steps.take_back(work, batch_id=batch_id, in_doubt=policy, moves=moves)
-    doubtful = steps.give_up_doubtful(work, batch_id=batch_id, moves=moves)
+    waiting, doubtful = recover(work, lane, batch, in_doubt=in_doubt, moves=moves)
     if batch.lane is LaneName.DIGEST:
         moves.write(work, sender=NAME)
-    done.taken_back += len(waiting)
-    done.uncertain += len(doubtful)
-    results = [Settled(row, DeliveryState.PENDING) for row in waiting]
-    results += [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful]
-    if results:
-        lane.settled(work, results)
+    done.taken_back += waiting
+    done.uncertain += doubtful

@@ -15,7 +15,8 @@ from newsletter.issues.books import Books, books
 from newsletter.issues.models import IssueState
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.operations.fetching import FetchResult, fetch_all
-from newsletter.operations.sending import TRANSACTIONAL, Postroom, Sent, send_due
+from newsletter.operations.reconciling import reconcile
+from newsletter.operations.sending import TRANSACTIONAL, Postroom, Sent, send_due, transactional_beside
 from newsletter.subscriptions import actions as subscription_actions
 
 
@@ -64,6 +65,7 @@ def run_due(postroom: Postroom, *, progress: Progress = _quiet) -> Report:
     for result in fetch_all(database):
         progress(f"fetched {result.url}")
         report.fetched.append(result)
+    reconcile(database, postroom.lanes, in_doubt=postroom.in_doubt)
     report.transactional = send_due(postroom, lanes=TRANSACTIONAL)
     touched = _open_due(database)
     with database.reading() as work:
@@ -73,7 +75,9 @@ def run_due(postroom: Postroom, *, progress: Progress = _quiet) -> Report:
         progress(f"planning issue {issue_id}")
         planning.plan(database, issue_id)
     progress("sending")
-    sent = send_due(postroom, lanes=[LaneName.DIGEST])
+    with transactional_beside(postroom) as beside:
+        sent = send_due(postroom, lanes=[LaneName.DIGEST])
+    report.transactional.add(beside)
     _finish(database)
     report.stopped = report.transactional.stopped or sent.stopped
     report.issues = _reports(database, touched, before, sent)

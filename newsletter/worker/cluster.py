@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 import threading
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 import psycopg
 from procrastinate import App, JobContext
@@ -23,9 +21,9 @@ from procrastinate.jobs import Status
 
 from newsletter.base.errors import Unavailable
 from newsletter.deliveries.models import LaneName
-from newsletter.deliveries.sending import STOPPING, Sender, send_batch
+from newsletter.deliveries.sending import STOPPING, send_batch
 from newsletter.operations.reconciling import EVERY, enqueue_due, take_back
-from newsletter.operations.sending import TRANSACTIONAL, Postroom
+from newsletter.operations.sending import TRANSACTIONAL, Postroom, sender_of
 from newsletter.worker import queue
 from newsletter.worker.pauses import Pauses
 
@@ -102,8 +100,7 @@ class ClusterWorker:
         postroom = self._postroom
         if self._stop.is_set():
             turn.set()
-        name = f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
-        sender = Sender(name, window=postroom.window, in_doubt=postroom.in_doubt, chunk=postroom.chunk, stop=turn)
+        sender = replace(sender_of(postroom), stop=turn)
         tally = send_batch(postroom.database, postroom.backend, postroom.lanes[lane], batch_id, sender=sender)
         if tally.stopped is None:
             self._pauses.forget(queue.queue_of(lane))
