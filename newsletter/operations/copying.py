@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from alembic.util import CommandError
-from psycopg import sql
 from sqlalchemy import Connection, Table, func, inspect, literal, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -58,7 +56,7 @@ def copy_database(source: Database, target: Database, *, progress: Progress) -> 
             with target.engine.begin() as connection:
                 copied = _copy_all(work, connection, progress)
         except OperationalError as error:
-            if not isinstance(error.orig, psycopg.Error):
+            if not isinstance(error.orig, target.engine.dialect.loaded_dbapi.Error):
                 raise
             raise Unavailable(f"the target does not answer, nothing was copied: {_cause(error)}") from error
         moving.mark_moved(work)
@@ -111,9 +109,9 @@ def _copy_all(work: Work, target: Connection, progress: Progress) -> list[Copied
 def _copy(work: Work, target: Connection, table: Table) -> Copied:
     names = [column.name for column in table.columns]
     writers = [column.type.dialect_impl(target.dialect).bind_processor(target.dialect) for column in table.columns]
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, names))
-    )
+    quote = target.dialect.identifier_preparer.quote
+    statement = f"COPY {quote(table.name)} ({', '.join(map(quote, names))}) FROM STDIN"
+    driver: Any = target.dialect.loaded_dbapi
     rows, total = 0, 0
     raw: Any = target.connection.driver_connection
     try:
@@ -121,9 +119,9 @@ def _copy(work: Work, target: Connection, table: Table) -> Copied:
             for row in _rows(work.session.connection(), table):
                 copy.write_row([write(value) if write else value for write, value in zip(writers, row, strict=True)])
                 rows, total = rows + 1, (total + _hash(row)) % _SUMS
-    except psycopg.OperationalError as error:
+    except driver.OperationalError as error:
         raise Unavailable(f"the target does not answer, nothing was copied: {str(error).splitlines()[0]}") from error
-    except psycopg.Error as error:
+    except driver.Error as error:
         raise ConfigError(f"PostgreSQL refuses the table {table.name}: {str(error).splitlines()[0]}") from error
     return Copied(table.name, rows, f"{total:032x}")
 
