@@ -48,6 +48,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.add_column(sa.Column("family", sa.String(length=20), server_default="others", nullable=False))
+        # Without the state, which changes at each step of a row.
+        batch_op.drop_index("ix_delivery_subscription_id_state")
+        batch_op.create_index("ix_delivery_subscription_id", ["subscription_id"], unique=False)
         batch_op.create_index(
             "ix_delivery_deferred",
             ["next_attempt_at"],

@@ -79,7 +79,7 @@ class Delivery(Table):
             sqlite_where=_IS_OPEN,
             postgresql_where=_IS_OPEN,
         ),
-        Index("ix_delivery_subscription_id_state", "subscription_id", "state"),
+        Index("ix_delivery_subscription_id", "subscription_id"),
         Index("ix_delivery_open", "batch_id", "state", "id", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
         Index(
             "ix_delivery_deferred",

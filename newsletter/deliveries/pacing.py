@@ -13,6 +13,8 @@ BUSY_IN_A_ROW = 5
 LINE_EVERY = timedelta(minutes=1)
 FULLY_OPEN = 32  # lines; from here on a family that was paused has no limit of its own any more
 BURST = timedelta(seconds=2)  # so much of a rate may leave at once
+LONGEST_PAUSE = max(LONGEST_BACK_OFF, THROTTLED_FOR, BUSY_FOR)
+CLOCKS_APART = timedelta(minutes=1)  # more than this no two machines are; then a clock was set back
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Limits:
     filled_at: datetime | None = None
 
     def is_paused(self, now: datetime) -> bool:
-        return self.paused_until is not None and self.paused_until > now
+        # A pause that seems longer than any was begun before a clock was set back.
+        return self.paused_until is not None and now < self.paused_until <= now + LONGEST_PAUSE
 
     def room(self, now: datetime, *, in_flight: int) -> int | None:
         """Return how many more mails may leave now; None for as many as one likes."""
@@ -43,9 +46,21 @@ class Limits:
         if self.per_minute is None:
             return 0.0
         most = max(self.per_minute * (BURST / timedelta(minutes=1)), 1.0)
-        if self.filled_at is None:
+        if self._starts_afresh(now):
             return most
-        return min(self.tokens + self.per_minute * ((now - self.filled_at) / timedelta(minutes=1)), most)
+        passed = max(now - (self.filled_at or now), timedelta())
+        return min(self.tokens + self.per_minute * (passed / timedelta(minutes=1)), most)
+
+    def spent(self, now: datetime, mails: int) -> tuple[float, datetime]:
+        """Return the tokens that are left behind these mails, and until when they are filled.
+
+        That moment never goes back: machines whose clocks are a little apart would fill the same second twice.
+        """
+        until = now if self.filled_at is None or self._starts_afresh(now) else max(now, self.filled_at)
+        return self.filled(now) - mails, until
+
+    def _starts_afresh(self, now: datetime) -> bool:
+        return self.filled_at is None or self.filled_at - now > CLOCKS_APART
 
 
 def back_off(troubles: int) -> timedelta:

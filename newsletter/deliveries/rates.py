@@ -57,20 +57,20 @@ def spend(work: Work, backend: str, families: Counter[str]) -> None:
     for rate in _rates(work, backend):
         if rate.per_minute is not None:
             spent = families.total() if rate.family == EVERY_FAMILY else families[rate.family]
-            rate.tokens = _limits(rate).filled(work.now) - spent
-            rate.filled_at = work.now
+            rate.tokens, rate.filled_at = _limits(rate).spent(work.now, spent)
 
 
 def stopped(work: Work, backend: str, *, reason: str) -> None:
-    """Leave a backend alone that stopped us: 1, 2, 4 … 15 minutes."""
+    """Leave a backend alone that stopped us: 1, 2, 4 … 15 minutes. Senders that it stops at once count as one."""
     rate = _rate(work, backend, EVERY_FAMILY)
-    rate.troubles += 1
-    _pause(rate, work.now + back_off(rate.troubles), reason)
+    if not is_paused(rate, work.now):
+        rate.troubles += 1
+    _pause(rate, work.now + back_off(rate.troubles), now=work.now, reason=reason)
 
 
 def busy(work: Work, backend: str, *, reason: str) -> None:
     """Leave a backend alone whose server says again and again that it is in trouble."""
-    _pause(_rate(work, backend, EVERY_FAMILY), work.now + BUSY_FOR, reason)
+    _pause(_rate(work, backend, EVERY_FAMILY), work.now + BUSY_FOR, now=work.now, reason=reason)
 
 
 def throttled(work: Work, backend: str, *, family: str, reason: str) -> None:
@@ -81,12 +81,14 @@ def throttled(work: Work, backend: str, *, family: str, reason: str) -> None:
     if family == OTHERS:
         return
     rate = _rate(work, backend, family)
-    _pause(rate, work.now + THROTTLED_FOR, reason)
+    _pause(rate, work.now + THROTTLED_FOR, now=work.now, reason=reason)
     rate.opened, rate.opened_at = 1, work.now + THROTTLED_FOR
 
 
 def accepted(work: Work, backend: str, families: Collection[str]) -> None:
-    """Forget a backend's troubles, and open one line more to families that were paused."""
+    """Forget a backend's troubles, and open one line more to families that were paused; without families, nothing."""
+    if not families:
+        return
     for rate in _rates(work, backend):
         if rate.family == EVERY_FAMILY and rate.troubles:
             rate.troubles, rate.paused_until, rate.reason = 0, None, None
@@ -108,9 +110,14 @@ def resume(work: Work, backend: str) -> int:
     """End all pauses of a backend now, and return how many there were; what was learnt of its families is forgotten."""
     ended = 0
     for rate in _rates(work, backend):
-        ended += rate.paused_until is not None and rate.paused_until > work.now
+        ended += is_paused(rate, work.now)
         rate.paused_until, rate.reason, rate.opened, rate.opened_at, rate.troubles = None, None, None, None, 0
     return ended
+
+
+def is_paused(rate: Rate, now: datetime) -> bool:
+    """Say whether nothing may leave under this rate."""
+    return _limits(rate).is_paused(now)
 
 
 def known(work: Work) -> list[Rate]:
@@ -136,8 +143,8 @@ def _rate(work: Work, backend: str, family: str) -> Rate:
     return next(rate for rate in _rates(work, backend) if rate.family == family)
 
 
-def _pause(rate: Rate, until: datetime, reason: str) -> None:
-    rate.paused_until = max(until, rate.paused_until) if rate.paused_until else until
+def _pause(rate: Rate, until: datetime, *, now: datetime, reason: str) -> None:
+    rate.paused_until = max(until, rate.paused_until) if rate.paused_until and is_paused(rate, now) else until
     rate.reason = reason[:60]
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,7 +28,7 @@ MARGIN = 1 / 6  # of a lease must be left for an intent
 CHUNK = 256  # rows are claimed at once
 STOPPING = "stopping"
 PATIENCE = 1.0  # seconds until a quiet line is left for a look at what was paused, cancelled or stopped
-GATHERING = 0.002  # seconds that certain results wait for company, while fewer than half a window are
+GAP = 0.003  # seconds without a result after which those in hand are written, though fewer than half a window
 RATE_PAUSE = 0.1  # seconds between two looks at a rate that gives no room
 
 
@@ -66,7 +65,6 @@ class Sender:
     lease: timedelta = LEASE
     chunk: int = CHUNK
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
-    stopwatch: Callable[[], float] = field(default=time.monotonic, compare=False)
 
 
 def send_batch(database: Database, backend: MailBackend, lane: Lane, batch_id: int, *, sender: Sender) -> Tally:
@@ -141,9 +139,8 @@ class _Sending:
             return
         self.verdicts.extend(self.channel.verdicts(wait=PATIENCE))
         enough = min(self.sender.window, len(self.flying)) / 2
-        until = self.sender.stopwatch() + GATHERING
-        while len(self.verdicts) < enough and (left := until - self.sender.stopwatch()) > 0:
-            self.verdicts.extend(self.channel.verdicts(wait=left))
+        while len(self.verdicts) < enough and (more := self.channel.verdicts(wait=GAP)):
+            self.verdicts.extend(more)
 
     def _settle(self, work: Work, now: queries.Now, moves: Moves) -> None:
         if not self.verdicts:
