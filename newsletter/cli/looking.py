@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from newsletter.cli.wording import moment_text, rest_text, state_text
+from newsletter.cli.wording import counted, moment_text, rest_text, state_text
 from newsletter.db.database import Database, Work
 from newsletter.deliveries import rates
 from newsletter.deliveries.models import DeliveryState
@@ -99,7 +99,9 @@ class Look:
             case IssueState.HELD:
                 return f"To let it go: newsletter issues release {self.number}"
             case IssueState.SENDING if not (self.per_second or self.rests or self.standing.of(DeliveryState.SENDING)):
-                return "Nothing leaves at this moment; whatever is due does with: newsletter run --due"
+                deferred = self.standing.of(DeliveryState.DEFERRED)
+                waiting = f"{counted(deferred, 'mail')} put off until the next try" if deferred else "Nothing leaves"
+                return f"{waiting}. To send what is due: newsletter run --due"
             case _:
                 return ""
 

@@ -113,7 +113,7 @@ def _limit_text(per_minute: int | None, lines: int | None) -> str:
 
 
 def _as_dict(rate: Rate, now: datetime) -> dict[str, Any]:
-    rests = rate.paused_until is not None and rate.paused_until > now
+    rests = limits.is_paused(rate, now)
     return {
         "backend": rate.backend,
         "family": rate.family,

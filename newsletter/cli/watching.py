@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import Literal
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -123,7 +124,7 @@ def _picture(look: Look) -> RenderableType:
     """Draw all that is seen at one moment; no line is wrapped, so that nothing jumps."""
     parts: list[RenderableType] = [
         Text(_headline(look), style="bold", no_wrap=True, overflow="ellipsis"),
-        ProgressBar(total=max(look.standing.audience, 1), completed=look.standing.done, width=BAR_WIDTH),
+        _bar(look),
         Text(_figures(look), no_wrap=True, overflow="ellipsis"),
     ]
     columns, rows = _by_family(look)
@@ -137,12 +138,22 @@ def _picture(look: Look) -> RenderableType:
     return Group(*parts)
 
 
+def _bar(look: Look) -> Table:
+    line = Table.grid()
+    line.add_row(ProgressBar(total=max(look.standing.audience, 1), completed=look.standing.done, width=BAR_WIDTH))
+    return line
+
+
 def _grid(rows: Sequence[Sequence[str]], *, right: Iterable[int], head: bool = False) -> Table:
+    """Lay rows out in columns; where the terminal is narrow only the last one is cut off."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    for place in range(len(rows[0])):
-        table.add_column(justify="right" if place in right else "left", no_wrap=True, overflow="ellipsis")
+    last = len(rows[0]) - 1
+    for place in range(last + 1):
+        justify: Literal["left", "right"] = "right" if place in right else "left"
+        table.add_column(justify=justify, no_wrap=place != last)  # rich narrows only columns that could be wrapped
     for number, row in enumerate(rows):
-        table.add_row(*(Text(cell) for cell in row), style="dim" if head and number == 0 else None)
+        cells = (Text(cell, no_wrap=True, overflow="ellipsis") for cell in row)
+        table.add_row(*cells, style="dim" if head and number == 0 else None)
     return table
 
 

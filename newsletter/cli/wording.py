@@ -7,6 +7,7 @@ from datetime import datetime
 from newsletter.base.clock import zone
 from newsletter.cli.printing import one_line
 from newsletter.deliveries.models import EVERY_FAMILY, DeliveryState, Rate
+from newsletter.deliveries.rates import is_paused
 from newsletter.issues.books import Books
 from newsletter.newsletters.models import Frequency, Newsletter, Rhythm
 
@@ -74,7 +75,7 @@ def reply_text(code: int | None, reply: str | None) -> str:
 def rest_text(rate: Rate, *, now: datetime, time_zone: str) -> str:
     """Write that a family or a whole backend rests, or how far it has come back; empty if neither."""
     whose = rate.backend if rate.family == EVERY_FAMILY else rate.family
-    if rate.paused_until is not None and rate.paused_until > now:
+    if rate.paused_until is not None and is_paused(rate, now):
         return f"{whose} rests until {clock_text(rate.paused_until, time_zone)}: {one_line(words(rate.reason or '?'))}"
     if rate.opened is not None:
         return f"{whose} comes back, {counted(rate.opened, 'mail')} at a time"
