@@ -30,7 +30,7 @@ def test_a_queue_that_forgets_and_repeats_itself_loses_nobody(
     if database_kind != "postgresql":
         pytest.skip("many machines need PostgreSQL")
     dice = random.Random("queue")
-    house = furnish(readers=int(RATE * (kills + 4)), rate=RATE)
+    house = furnish(readers=int(RATE * (1.4 * kills + 4)), rate=RATE)
     house.plan()
     workers = [house.worker("--cluster") for _ in range(WORKERS)]
     assert house.relay.wait_for(1)

@@ -16,7 +16,7 @@ LEASE = 3.0
 
 
 def test_runs_that_are_told_to_stop_leave_nothing_in_doubt(furnish: Furnish, judge: Judge, kills: int) -> None:
-    stops = min(kills, 10)
+    stops = min(kills, 6)
     dice = random.Random("stop")
     house = furnish(readers=100 * stops + 100, rate=RATE, refused=0)
     moment = house.slot + timedelta(minutes=5)
@@ -32,7 +32,7 @@ def test_runs_that_are_told_to_stop_leave_nothing_in_doubt(furnish: Furnish, jud
 
 
 def test_workers_that_are_told_to_stop_leave_nothing_in_doubt(furnish: Furnish, judge: Judge, kills: int) -> None:
-    stops = min(kills, 10)
+    stops = min(kills, 6)
     dice = random.Random("stop workers")
     house = furnish(readers=int(RATE * (stops + 4)), rate=RATE, refused=0)
     house.plan()
