@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +28,7 @@ HEARTBEAT = timedelta(seconds=20)
 MARGIN = 1 / 6  # of a lease must be left for an intent
 CHUNK = 256  # rows are claimed at once
 STOPPING = "stopping"
+LISTENING = 0.0005  # seconds between two looks at what servers say while the ledger is written
 PATIENCE = 1.0  # seconds until a quiet line is left for a look at what was paused, cancelled or stopped
 GAP = 0.003  # seconds without a result after which those in hand are written, though fewer than half a window
 RATE_PAUSE = 0.1  # seconds between two looks at a rate that gives no room
@@ -115,38 +117,58 @@ class _Sending:
             self._recover(work, batch)
 
     def run(self) -> Tally:
+        with ThreadPoolExecutor(1, thread_name_prefix="ledger") as ledger:
+            while True:
+                messages = self._meanwhile(ledger.submit(self._write, self._taken()))
+                if messages:
+                    self.channel.submit(messages)
+                if self.is_over and not self.flying:
+                    return self.tally
+                self._gather()
+
+    def _write(self, verdicts: Sequence[Verdict]) -> list[Message]:
+        """Write these results and the next intents, in one work; returns what may leave now."""
+        with self.database.work() as work:
+            moves = Moves()
+            now = queries.standing_of(work, self.batch_id, backend=self.backend)
+            self._settle(work, now, verdicts, moves)
+            messages = self._next(work, now, moves)
+            if self.is_counted:
+                moves.write(work, sender=self.sender.name)
+        return messages
+
+    def _meanwhile(self, written: Future[list[Message]]) -> list[Message]:
+        """Wait for the ledger, and let no server wait that has something to say."""
         while True:
-            with self.database.work() as work:
-                moves = Moves()
-                now = queries.standing_of(work, self.batch_id, backend=self.backend)
-                self._settle(work, now, moves)
-                messages = self._next(work, now, moves)
-                if self.is_counted:
-                    moves.write(work, sender=self.sender.name)
-            if messages:
-                self.channel.submit(messages)
-            if self.is_over and not self.flying:
-                return self.tally
-            self._gather()
+            done, _ = wait((written,), timeout=LISTENING)
+            if done:
+                return written.result()
+            self.verdicts.extend(self.channel.verdicts(wait=0))
+
+    def _taken(self) -> list[Verdict]:
+        verdicts, self.verdicts = self.verdicts, []
+        return verdicts
 
     # Results
 
     def _gather(self) -> None:
         """Wait for results; a few wait shortly for company, so that a work is worth its commit."""
+        if self.verdicts and len(self.verdicts) == len(self.flying):
+            return
         if not self.flying:
             if self.is_waiting:
                 self.sender.stop.wait(RATE_PAUSE)
             return
-        self.verdicts.extend(self.channel.verdicts(wait=PATIENCE))
+        if not self.verdicts:
+            self.verdicts.extend(self.channel.verdicts(wait=PATIENCE))
         enough = min(self.sender.window, len(self.flying)) / 2
         while len(self.verdicts) < enough and (more := self.channel.verdicts(wait=GAP)):
             self.verdicts.extend(more)
 
-    def _settle(self, work: Work, now: queries.Now, moves: Moves) -> None:
-        if not self.verdicts:
+    def _settle(self, work: Work, now: queries.Now, verdicts: Sequence[Verdict], moves: Moves) -> None:
+        if not verdicts:
             return
-        results = self._results(work, now)
-        self.verdicts = []
+        results = self._results(work, now, verdicts)
         kept = steps.settle(work, results, owner=self.sender.name, moves=moves)
         settled = []
         for result in results:
@@ -163,12 +185,12 @@ class _Sending:
         if settled:
             self.lane.settled(work, settled)
 
-    def _results(self, work: Work, now: queries.Now) -> list[Result]:
-        self._learn(work, now)
-        late = [verdict.key for verdict in self.verdicts if verdict.outcome is Outcome.DEFERRED]
+    def _results(self, work: Work, now: queries.Now, verdicts: Sequence[Verdict]) -> list[Result]:
+        self._learn(work, now, verdicts)
+        late = [verdict.key for verdict in verdicts if verdict.outcome is Outcome.DEFERRED]
         made = steps.created(work, late) if late else {}
         results = []
-        for verdict in self.verdicts:
+        for verdict in verdicts:
             held = self.flying.pop(verdict.key)
             step = after_verdict(
                 verdict,
@@ -183,9 +205,9 @@ class _Sending:
             results.append(Result(held, step, verdict.code, verdict.text))
         return results
 
-    def _learn(self, work: Work, now: queries.Now) -> None:
+    def _learn(self, work: Work, now: queries.Now, verdicts: Sequence[Verdict]) -> None:
         """Keep to what the other side says of our pace."""
-        for verdict in self.verdicts:
+        for verdict in verdicts:
             self.busy_in_a_row = self.busy_in_a_row + 1 if verdict.reason == "server_busy" else 0
             if verdict.outcome is Outcome.STOP and self.tally.stopped is None:
                 self.tally.stopped = f"{verdict.reason}: {verdict.text}" if verdict.text else verdict.reason
@@ -197,7 +219,7 @@ class _Sending:
                 self.tally.stopped = f"{verdict.reason}: {verdict.text}"
                 rates.busy(work, self.backend, reason=verdict.reason)
         if now.has_rates:
-            taken = {self.flying[each.key].row.family for each in self.verdicts if each.outcome is Outcome.ACCEPTED}
+            taken = {self.flying[each.key].row.family for each in verdicts if each.outcome is Outcome.ACCEPTED}
             rates.accepted(work, self.backend, taken)
 
     # Claims and intents

@@ -78,7 +78,8 @@ class Channel(Protocol):
     def verdicts(self, *, wait: float) -> Sequence[Verdict]:
         """Go on sending, and return what became certain since the last call: in the end one verdict for each message.
 
-        They come in any order. Returns as soon as there is one, or nothing is under way, or `wait` seconds have passed.
+        They come in any order. Returns as soon as there is one, or nothing is under way, or `wait` seconds have passed;
+        with a wait of 0 only what can be done without waiting is done.
         Never raises, as `submit` never does. After a stop no message is begun any more: what was not begun gets the
         same stop, what is on its way its own verdict. A later `submit` tries again.
         """
