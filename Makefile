@@ -27,8 +27,9 @@ mail-servers:
 	sh scripts/mail_servers.sh
 
 chaos: .venv/.dev
-	CHAOS_KILLS=$${CHAOS_KILLS:-30} TEST_DATABASE=sqlite $(BIN)/python -m pytest -p no:xdist -m slow $(ARGS) tests/chaos
-	CHAOS_KILLS=$${CHAOS_KILLS:-30} TEST_DATABASE=postgresql $(BIN)/python -m pytest -p no:xdist -m slow $(ARGS) tests/chaos
+	@status=0; for database in sqlite postgresql; do \
+	  CHAOS_KILLS=$${CHAOS_KILLS:-30} TEST_DATABASE=$$database $(BIN)/python -m pytest -p no:xdist -m slow $(ARGS) tests/chaos || status=1; \
+	done; exit $$status
 
 check: .venv/.dev
 	$(BIN)/ruff check .
