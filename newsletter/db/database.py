@@ -20,6 +20,7 @@ from newsletter.db.turns import in_turn
 BUSY_SECONDS = 30
 _READING = "newsletter_reading"
 _RETRIES = 10
+_AGAIN = {"40001", "40P01"}  # serialization failure, deadlock
 _MENDED_BY_HAND = ("readonly database", "unable to open database file")  # waiting does not help against these
 T = TypeVar("T")
 
@@ -47,13 +48,20 @@ class Database:
 
         With `snapshot` PostgreSQL shows one state of the database throughout (REPEATABLE READ); SQLite always does.
 
-        :raises Unavailable: if the database does not answer or stays locked
+        :raises Unavailable: if the database does not answer or stays locked, or two works waited for each other
         """
         options: dict[str, Any] = {_READING: False}
         if snapshot and not self.is_sqlite:
             options["isolation_level"] = "REPEATABLE READ"
-        with self._session(options) as session, session.begin():
-            yield Work(session, self.clock.now(), self.is_sqlite)
+        try:
+            with self._session(options) as session, session.begin():
+                if self.is_sqlite:
+                    session.connection()  # the lock first, and then the moment: waiting for it may take a while
+                yield Work(session, self.clock.now(), self.is_sqlite)
+        except OperationalError as error:
+            if snapshot or getattr(error.orig, "sqlstate", None) not in _AGAIN:
+                raise
+            raise Unavailable("the database asks to try again: two works waited for each other") from error
 
     @contextmanager
     def reading(self) -> Iterator[Work]:
@@ -71,7 +79,7 @@ class Database:
                 with self.work(snapshot=True) as work:
                     return step(work)
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in {"40001", "40P01"} or attempt == _RETRIES - 1:
+                if getattr(error.orig, "sqlstate", None) not in _AGAIN or attempt == _RETRIES - 1:
                     raise
         raise AssertionError("unreachable")
 
@@ -84,7 +92,7 @@ class Database:
             try:
                 yield session
             except OperationalError as error:
-                if getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}:
+                if getattr(error.orig, "sqlstate", None) in _AGAIN:
                     raise
                 cause = str(error.orig).splitlines()[0]
                 if any(word in cause for word in _MENDED_BY_HAND):

@@ -21,6 +21,7 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -171,9 +172,10 @@ def created(work: Work, row_ids: Collection[int]) -> dict[int, datetime]:
 
 def renew(work: Work, *, owner: str, lease: timedelta) -> None:
     """Keep what `owner` holds for another lease; a lost one is not taken back."""
+    held = (Delivery.owner == owner, Delivery.state == DeliveryState.SENDING, Delivery.lease_until > work.now)
     work.session.execute(
         update(Delivery)
-        .where(Delivery.owner == owner, Delivery.state == DeliveryState.SENDING, Delivery.lease_until > work.now)
+        .where(_not_in_use(work, *held), *held)
         .values(lease_until=work.now + lease)
         .execution_options(**_QUIETLY)
     )
@@ -181,13 +183,14 @@ def renew(work: Work, *, owner: str, lease: timedelta) -> None:
 
 def wake(work: Work, *, batch_id: int, moves: Moves) -> None:
     """Let the deferred rows of a batch be claimed whose next try is due."""
+    due = (
+        Delivery.batch_id == batch_id,
+        Delivery.state == DeliveryState.DEFERRED,
+        Delivery.next_attempt_at <= work.now,
+    )
     rows = work.session.scalars(
         update(Delivery)
-        .where(
-            Delivery.batch_id == batch_id,
-            Delivery.state == DeliveryState.DEFERRED,
-            Delivery.next_attempt_at <= work.now,
-        )
+        .where(_not_in_use(work, *due), *due)
         .values(state=DeliveryState.PENDING, next_attempt_at=None)
         .returning(Delivery.family)
         .execution_options(**_QUIETLY)
@@ -241,7 +244,8 @@ def cancel_open(work: Work, *, batch_id: int, reason: str, moves: Moves) -> list
     At most SLICE rows, so that nobody waits for the lock: while `cancellable` says so, call it again in another work.
     """
     some = select(Delivery.id).where(*_cancellable(batch_id)).order_by(Delivery.id).limit(SLICE)
-    where = (Delivery.batch_id == batch_id, Delivery.id.in_(some))
+    chosen = some.with_for_update(skip_locked=True).cte("chosen").prefix_with("MATERIALIZED", dialect="postgresql")
+    where = (Delivery.batch_id == batch_id, Delivery.id.in_(select(chosen.c.id)))
     return _end_rows(work, *where, state=DeliveryState.CANCELLED, reason=reason, moves=moves)
 
 
@@ -299,10 +303,22 @@ def _note(moves: Moves, rows: Sequence[Claimed], *, was: DeliveryState, now: Del
         moves.add(batch_id, family, was=was, now=now, rows=count)
 
 
+def _not_in_use(work: Work, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition to be one of these rows and in no other work's hands: nobody waits for each other crosswise.
+
+    What somebody else is writing now is looked at again at the next time.
+    """
+    if work.is_sqlite:
+        return true()
+    free = select(Delivery.id).where(*where).with_for_update(skip_locked=True).cte("free").prefix_with("MATERIALIZED")
+    return Delivery.id.in_(select(free.c.id))
+
+
 def _update(work: Work, batch_id: int, *where: ColumnElement[bool], values: dict[str, Any]) -> list[Claimed]:
+    wanted = (Delivery.batch_id == batch_id, *where)
     rows = work.session.execute(
         update(Delivery)
-        .where(Delivery.batch_id == batch_id, *where)
+        .where(_not_in_use(work, *wanted), *wanted)
         .values(**values)
         .returning(*_ROW)
         .execution_options(**_QUIETLY)
