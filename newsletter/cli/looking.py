@@ -73,6 +73,7 @@ class Look:
     per_second: float | None
     on_average: float | None
     rests: Sequence[str]
+    is_resting: bool
     refusals: Sequence[Refusal]
     possible_copies: int
 
@@ -91,6 +92,10 @@ class Look:
         return leaving / self.per_second if leaving and self.per_second else None
 
     @property
+    def _is_idle(self) -> bool:
+        return not (self.per_second or self.is_resting or self.standing.of(DeliveryState.SENDING))
+
+    @property
     def hint(self) -> str:
         """What a person can do where the issue does not move by itself."""
         match self.state:
@@ -98,7 +103,9 @@ class Look:
                 return f"To go on: newsletter issues resume {self.number}"
             case IssueState.HELD:
                 return f"To let it go: newsletter issues release {self.number}"
-            case IssueState.SENDING if not (self.per_second or self.rests or self.standing.of(DeliveryState.SENDING)):
+            case IssueState.SENDING if not (
+                self.per_second or self.is_resting or self.standing.of(DeliveryState.SENDING)
+            ):
                 deferred = self.standing.of(DeliveryState.DEFERRED)
                 waiting = f"{counted(deferred, 'mail')} put off until the next try" if deferred else "Nothing leaves"
                 return f"{waiting}. To send what is due: newsletter run --due"
@@ -148,6 +155,8 @@ class Watcher:
             self.speed.note(work.now, found.of(*ANSWERED))
             self._look_at_rows(work, issue, found)
             time_zone = issue.newsletter.time_zone
+            paces = rates.known(work)
+            rests = [rest_text(each, now=work.now, time_zone=time_zone) for each in paces]
             return Look(
                 at=work.now,
                 number=issue.id,
@@ -158,7 +167,8 @@ class Watcher:
                 standing=found,
                 per_second=self.speed.now,
                 on_average=self.speed.on_average,
-                rests=_rests(work, time_zone),
+                rests=[text for text in rests if text],
+                is_resting=any(rates.is_paused(each, work.now) for each in paces),
                 refusals=self.refusals,
                 possible_copies=self.possible_copies,
             )
@@ -172,8 +182,3 @@ class Watcher:
         self.refusals = refusals(work, issue.batch_id, limit=MOST_REASONS) if has_trouble else ()
         self.possible_copies = possible_copies(work, issue.batch_id)
         self.looked_at = work.now
-
-
-def _rests(work: Work, time_zone: str) -> list[str]:
-    said = (rest_text(each, now=work.now, time_zone=time_zone) for each in rates.known(work))
-    return [text for text in said if text]
