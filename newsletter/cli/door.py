@@ -19,7 +19,21 @@ from newsletter.operations.readiness import require_ready
 BAD_INPUT = 65
 TRY_LATER = 75
 MEND_SET_UP = 78
-ORDER = ("demo", "init", "newsletters", "sources", "fetch", "serve", "run", "issues", "subscribers", "doctor", "db")
+ORDER = (
+    "demo",
+    "init",
+    "newsletters",
+    "sources",
+    "fetch",
+    "serve",
+    "run",
+    "issues",
+    "deliveries",
+    "subscribers",
+    "rates",
+    "doctor",
+    "db",
+)
 
 ROW_NUMBER = click.IntRange(1, 2**63 - 1)
 EARLIEST, LATEST = 2000, 2200  # years that --at may play: moments near the ends of the calendar cannot be moved from

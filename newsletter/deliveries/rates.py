@@ -18,17 +18,16 @@ from newsletter.deliveries.pacing import BUSY_FOR, THROTTLED_FOR, Limits, back_o
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a backend may take at this moment: room for all together, and for the families that have limits."""
+    """What a backend may take at this moment: room for all together, and for the families that have limits.
+
+    A family without room that is not `paused` has some again in a moment.
+    """
 
     paused_until: datetime | None = None
     reason: str | None = None
     together: int | None = None
     rooms: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def closed(self) -> set[str]:
-        """The families that must wait."""
-        return {family for family, room in self.rooms.items() if room == 0}
+    paused: frozenset[str] = frozenset()
 
 
 def pace(work: Work, backend: str) -> Pace:
@@ -49,7 +48,8 @@ def pace(work: Work, backend: str) -> Pace:
             whole = Pace(rate.paused_until, rate.reason, 0)
         else:
             whole = Pace(together=room)
-    return Pace(whole.paused_until, whole.reason, whole.together, rooms)
+    paused = frozenset(each.family for each in found if is_paused(each, work.now) and each.family != EVERY_FAMILY)
+    return Pace(whole.paused_until, whole.reason, whole.together, rooms, paused)
 
 
 def spend(work: Work, backend: str, families: Counter[str]) -> None:

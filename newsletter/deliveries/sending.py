@@ -207,6 +207,9 @@ class _Sending:
 
     def _learn(self, work: Work, now: queries.Now, verdicts: Sequence[Verdict]) -> None:
         """Keep to what the other side says of our pace."""
+        if now.has_rates:
+            taken = {self.flying[each.key].row.family for each in verdicts if each.outcome is Outcome.ACCEPTED}
+            rates.accepted(work, self.backend, taken)
         for verdict in verdicts:
             self.busy_in_a_row = self.busy_in_a_row + 1 if verdict.reason == "server_busy" else 0
             if verdict.outcome is Outcome.STOP and self.tally.stopped is None:
@@ -218,9 +221,6 @@ class _Sending:
             elif self.busy_in_a_row == BUSY_IN_A_ROW and self.tally.stopped is None:
                 self.tally.stopped = f"{verdict.reason}: {verdict.text}"
                 rates.busy(work, self.backend, reason=verdict.reason)
-        if now.has_rates:
-            taken = {self.flying[each.key].row.family for each in verdicts if each.outcome is Outcome.ACCEPTED}
-            rates.accepted(work, self.backend, taken)
 
     # Claims and intents
 
@@ -264,26 +264,27 @@ class _Sending:
             self.lane.settled(work, [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful])
 
     def _put_back(self, work: Work, pace: rates.Pace, moves: Moves) -> None:
-        """Let others have the rows whose family must wait, and take up different ones."""
-        closed = pace.closed
-        waiting = [held for held in self.hand if held.row.family in closed] if closed else []
+        """Let others have the rows whose family rests, and take up different ones."""
+        waiting = [held for held in self.hand if held.row.family in pace.paused] if pace.paused else []
         if waiting:
             steps.release(work, waiting, owner=self.sender.name, moves=moves)
-            self.hand = deque(held for held in self.hand if held.row.family not in closed)
+            self.hand = deque(held for held in self.hand if held.row.family not in pace.paused)
 
     def _claim(self, work: Work, pace: rates.Pace, room: int, moves: Moves) -> None:
         """Fill the hand; at the end of the batch look once more at its beginning, where rows may have come back."""
         if not self.flying:
             self.is_swept = False
-        while len(self.hand) < room and not self.is_swept:
+        while self._choosable(pace) < room and not self.is_swept:
             found = steps.claim(
                 work,
                 batch_id=self.batch_id,
                 owner=self.sender.name,
                 lease=self.sender.lease,
-                most=max(self.sender.chunk, room - len(self.hand)),
+                most=max(self.sender.chunk, room),
                 after=self.after,
-                without=pace.closed,
+                without=pace.paused.union(
+                    each.row.family for each in self.hand if pace.rooms.get(each.row.family) == 0
+                ),
                 moves=moves,
             )
             self.hand.extend(found)
@@ -291,6 +292,12 @@ class _Sending:
                 self.after = found[-1].row.id
             else:
                 self.is_swept, self.after = self.after == 0, 0
+
+    def _choosable(self, pace: rates.Pace) -> int:
+        """Count what is in hand and need not wait for its family's rate."""
+        if not pace.rooms:
+            return len(self.hand)
+        return sum(pace.rooms.get(held.row.family) != 0 for held in self.hand)
 
     def _choose(self, pace: rates.Pace, room: int) -> list[Held]:
         """Take from the hand what may leave now, in its order."""

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from newsletter.articles import actions as article_actions
 from newsletter.articles import queries as article_queries
 from newsletter.base.clock import zone
+from newsletter.base.errors import Conflict
 from newsletter.db.database import Work
 from newsletter.deliveries import queries as ledger
 from newsletter.deliveries import resending, steps
@@ -118,10 +119,12 @@ def resend(work: Work, *, issue: Issue, which: Which) -> int:
 
     :raises Conflict: if the issue is not being sent and never was
     """
+    if issue.state not in {IssueState.SENDING, IssueState.PAUSED, IssueState.FINISHED}:
+        raise Conflict(f"an issue that is {issue.state} has nothing to send again")
     moves = Moves()
     count = resending.resend(work, batch_id=issue.batch_id, which=which, moves=moves)
     moves.write(work, sender=BY_HAND)
-    if issue.state not in {IssueState.SENDING, IssueState.PAUSED}:
+    if count and issue.state is IssueState.FINISHED:
         issue.step(IssueState.SENDING)
         issue.finished_at = None
     return count

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
-import pytest
 from ledger_parts import Channeled, PlainLane, always, claim, make_batch, rows, send, states
 from sqlalchemy import select, update
 
@@ -293,7 +292,6 @@ def test_a_limit_of_lines_holds_for_all_mail_together(database: Database) -> Non
     assert server.most["gmail"] <= 3
 
 
-@pytest.mark.xfail(strict=True, reason="a sender ends where a family's rate gives no room at this moment")
 def test_a_sender_waits_for_a_familys_rate_by_the_minute(database: Database, clock: SetClock) -> None:
     limit(database, "gmail", per_minute=600)
     batch_id = make(database, gmail=60)

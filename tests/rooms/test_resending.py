@@ -236,7 +236,6 @@ def test_a_cancelled_issue_is_not_sent_again(ground: Ground, send: Callable[...,
     assert "failed" in state_by_reader(ground, number)
 
 
-@pytest.mark.xfail(strict=True, reason="planning → sending is a step that the states allow, and resend takes it")
 def test_an_issue_that_is_being_planned_is_planned_to_its_end(ground: Ground) -> None:
     number = open_weekly(ground)
     with pytest.raises(Conflict), ground.database.work() as work:
@@ -244,7 +243,6 @@ def test_an_issue_that_is_being_planned_is_planned_to_its_end(ground: Ground) ->
     assert state_of(ground, number) is IssueState.PLANNING
 
 
-@pytest.mark.xfail(strict=True, reason="resend opens a finished issue even where there is nothing to send")
 def test_a_finished_issue_with_nothing_to_send_again_stays_finished(ground: Ground, send: Callable[..., Post]) -> None:
     number = planned(ground)
     send(number)

@@ -47,6 +47,7 @@ class Run(Watcher):
             self.is_planned = True
             if not self.is_open:
                 rules.expire(now)
+                rules.reconcile(now, in_doubt=self.in_doubt)
                 rules.open_due(now)
             for issue in rules.issues:
                 if issue.state == "planning":

@@ -330,6 +330,13 @@ class Rules:
             case "deferred":
                 self._defer(mail, now)
 
+    def reconcile(self, now: datetime, *, in_doubt: str) -> None:
+        """Before anything else a run takes back what dead senders left."""
+        for issue in self.issues:
+            for mail in issue.mails.values():
+                if mail.is_abandoned(now):
+                    self.take_back(mail, in_doubt="hold" if issue.state == "cancelled" else in_doubt)
+
     def take_back(self, mail: Mail, *, in_doubt: str) -> None:
         mail.doubts += 1
         self._doubt(mail, again=in_doubt == "resend" and mail.doubts < 3)
