@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from newsletter.base.errors import Unavailable
+from newsletter.base.errors import NewsletterError
 from newsletter.db.database import Database
 from newsletter.deliveries import queries as ledger
 from newsletter.deliveries.lanes import Lane
@@ -84,7 +84,7 @@ def transactional_beside(postroom: Postroom) -> Iterator[Sent]:
         while not done.wait(BESIDE_EVERY):
             try:
                 sent.add(send_due(postroom, lanes=TRANSACTIONAL))
-            except Unavailable as error:
+            except NewsletterError as error:
                 log.warning("%s", error)
 
     thread = threading.Thread(target=keep_sending, name="transactional", daemon=True)

@@ -97,3 +97,19 @@ def test_what_a_server_said_is_kept_as_one_short_printable_line(text: str) -> No
     line = one_line(text)
     assert line.isprintable()
     assert len(line) <= 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5.7.1 <us@news.test>: Sender address rejected: Access denied",
+        "5.7.1 <unknown[10.0.0.1]>: Client host rejected: Access denied",
+    ],
+)
+def test_a_refusal_of_the_sender_that_comes_at_the_recipient_fails_no_reader(text: str) -> None:
+    judgement = judge(Phase.RCPT, Reply(554, text))
+    assert judgement is not None
+    assert (judgement.outcome, judgement.reason) == (Outcome.STOP, "sender_refused")
+    after_the_dot = judge(Phase.DOT, Reply(554, text))
+    assert after_the_dot is not None
+    assert after_the_dot.outcome is Outcome.FAILED

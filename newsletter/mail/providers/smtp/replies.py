@@ -83,6 +83,7 @@ _GO_ON = {  # every other phase goes on after any 2xx
     Phase.DATA: 354,
     Phase.BODY: 0,  # while we write there is nothing to be said for it yet
 }
+_ABOUT_SENDER = re.compile(r"\b(?:sender address|client host) rejected\b", re.IGNORECASE)
 _ABOUT_US = {500, 502, 503, 504, 521, 530, 534, 535, 538}
 _FAILED_BY_ENHANCED = {
     "5.1.1": "mailbox_unknown",
@@ -184,7 +185,8 @@ def _judge_refusal(phase: Phase, reply: Reply) -> Judgement:
     if phase is Phase.MAIL:
         too_large = reply.code == 552 or enhanced == "5.3.4"
         return Judgement(Outcome.STOP, "size_limit" if too_large else "sender_refused")
-    if enhanced in {"5.1.7", "5.1.8"}:  # many relays say only at RCPT what they think of the sender
+    # Many relays say only at RCPT what they think of the sender; Postfix does so as 5.7.1, in these words.
+    if enhanced in {"5.1.7", "5.1.8"} or (phase is Phase.RCPT and _ABOUT_SENDER.search(reply.text)):
         return Judgement(Outcome.STOP, "sender_refused")
     if reply.code in _ABOUT_US or (reply.code == 501 and not _is_about_recipient(phase, enhanced)):
         return Judgement(Outcome.STOP, "server_refuses")
