@@ -17,6 +17,8 @@ JITTER = 0.2
 DOUBTFUL_VERDICTS = 2
 DOUBTFUL_CRASHES = 3
 CANCELLED = "cancelled in flight"
+# Refusals that say something about the address: the same mail would be refused again.
+ABOUT_THE_ADDRESS = ("mailbox_unknown", "domain_unknown", "address_syntax", "address_refused", "mailbox_disabled")
 
 
 @dataclass(frozen=True, slots=True)

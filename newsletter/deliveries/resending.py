@@ -10,11 +10,9 @@ from sqlalchemy.orm import aliased
 
 from newsletter.db.database import Work
 from newsletter.deliveries.counting import Moves
+from newsletter.deliveries.deciding import SLICE
 from newsletter.deliveries.models import OPEN_STATES, Delivery, DeliveryState
-from newsletter.deliveries.steps import SLICE
-
-# Refusals that say something about the address: the same mail would be refused again.
-ABOUT_THE_ADDRESS = ("mailbox_unknown", "domain_unknown", "address_syntax", "address_refused", "mailbox_disabled")
+from newsletter.deliveries.policy import ABOUT_THE_ADDRESS
 
 
 class Which(StrEnum):

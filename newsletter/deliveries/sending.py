@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from newsletter.base.errors import NewsletterError, Unavailable
 from newsletter.db.database import Database, Work
-from newsletter.deliveries import queries, rates, steps
+from newsletter.deliveries import deciding, queries, rates, steps
 from newsletter.deliveries.counting import Moves
 from newsletter.deliveries.lanes import Claimed, Lane, Refused, Settled, Uncomposable
 from newsletter.deliveries.models import Batch, BatchState, DeliveryState, LaneName
@@ -260,7 +260,7 @@ class _Sending:
         self.hand.clear()
         if now.state is BatchState.CANCELLED:
             # A result that was written while the batch was being cancelled gave its row back to nobody.
-            doubtful = steps.cancel_open(work, batch_id=self.batch_id, reason=CANCELLED, moves=moves)
+            doubtful = deciding.cancel_open(work, batch_id=self.batch_id, reason=CANCELLED, moves=moves)
             self.lane.settled(work, [Settled(row, DeliveryState.UNCERTAIN) for row in doubtful])
 
     def _put_back(self, work: Work, pace: rates.Pace, moves: Moves) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Integer,
-    Select,
     String,
     TextClause,
     and_,
@@ -34,7 +33,7 @@ from newsletter.deliveries.models import OPEN_STATES, Delivery, DeliveryState
 from newsletter.deliveries.policy import DOUBTFUL_CRASHES, InDoubt, Step
 from newsletter.deliveries.queries import is_abandoned
 
-_ROW: tuple[Any, ...] = (
+ROW: tuple[Any, ...] = (
     Delivery.id,
     Delivery.batch_id,
     Delivery.subscriber_id,
@@ -43,8 +42,7 @@ _ROW: tuple[Any, ...] = (
     Delivery.occasion,
     Delivery.family,
 )
-SLICE = 5_000
-_QUIETLY = {"synchronize_session": False}
+QUIETLY = {"synchronize_session": False}
 
 
 @dataclass(slots=True)
@@ -93,11 +91,11 @@ def claim(
         update(Delivery)
         .where(Delivery.id.in_(select(once.c.id)), Delivery.state == DeliveryState.PENDING)
         .values(state=DeliveryState.SENDING, owner=owner, lease_until=work.now + lease, intent_at=None)
-        .returning(*_ROW, Delivery.attempts, Delivery.doubts)
-        .execution_options(**_QUIETLY)
+        .returning(*ROW, Delivery.attempts, Delivery.doubts)
+        .execution_options(**QUIETLY)
     )
     held = [Held(Claimed(*row[:7]), row[7], row[8]) for row in rows]
-    _note(moves, [each.row for each in held], was=DeliveryState.PENDING, now=DeliveryState.SENDING)
+    note(moves, [each.row for each in held], was=DeliveryState.PENDING, now=DeliveryState.SENDING)
     return sorted(held, key=lambda each: each.row.id)
 
 
@@ -139,10 +137,10 @@ def release(work: Work, held: Sequence[Held], *, owner: str, moves: Moves) -> No
         )
         .values(state=DeliveryState.PENDING, owner=None, lease_until=None)
         .returning(Delivery.id)
-        .execution_options(**_QUIETLY)
+        .execution_options(**QUIETLY)
     )
     given_back = set(rows)
-    _note(
+    note(
         moves,
         [each.row for each in held if each.row.id in given_back],
         was=DeliveryState.SENDING,
@@ -177,7 +175,7 @@ def renew(work: Work, *, owner: str, lease: timedelta) -> None:
         update(Delivery)
         .where(_not_in_use(work, *held), *held)
         .values(lease_until=work.now + lease)
-        .execution_options(**_QUIETLY)
+        .execution_options(**QUIETLY)
     )
 
 
@@ -193,7 +191,7 @@ def wake(work: Work, *, batch_id: int, moves: Moves) -> None:
         .where(_not_in_use(work, *due), *due)
         .values(state=DeliveryState.PENDING, next_attempt_at=None)
         .returning(Delivery.family)
-        .execution_options(**_QUIETLY)
+        .execution_options(**QUIETLY)
     )
     for family, count in Counter(rows).items():
         moves.add(batch_id, family, was=DeliveryState.DEFERRED, now=DeliveryState.PENDING, rows=count)
@@ -219,7 +217,7 @@ def take_back(work: Work, *, batch_id: int, in_doubt: InDoubt, moves: Moves) -> 
             "possible_copies": Delivery.possible_copies + 1,
         },
     )
-    _note(moves, untouched + resent, was=DeliveryState.SENDING, now=DeliveryState.PENDING)
+    note(moves, untouched + resent, was=DeliveryState.SENDING, now=DeliveryState.PENDING)
     return untouched + resent
 
 
@@ -234,71 +232,12 @@ def give_up_doubtful(work: Work, *, batch_id: int, moves: Moves) -> list[Claimed
         "settled_at": work.now,
     }
     rows = _update(work, batch_id, is_abandoned(work), values=values)
-    _note(moves, rows, was=DeliveryState.SENDING, now=DeliveryState.UNCERTAIN)
+    note(moves, rows, was=DeliveryState.SENDING, now=DeliveryState.UNCERTAIN)
     return rows
 
 
-def cancel_open(work: Work, *, batch_id: int, reason: str, moves: Moves) -> list[Claimed]:
-    """Cancel rows of a batch that are not on their way at this moment; returns those that became uncertain.
-
-    At most SLICE rows, so that nobody waits for the lock: while `cancellable` says so, call it again in another work.
-    """
-    some = select(Delivery.id).where(*_cancellable(batch_id)).order_by(Delivery.id).limit(SLICE)
-    chosen = some.with_for_update(skip_locked=True).cte("chosen").prefix_with("MATERIALIZED", dialect="postgresql")
-    where = (Delivery.batch_id == batch_id, Delivery.id.in_(select(chosen.c.id)))
-    return _end_rows(work, *where, state=DeliveryState.CANCELLED, reason=reason, moves=moves)
-
-
-def cancellable(work: Work, *, batch_id: int) -> bool:
-    """Say whether a batch has a row that can be cancelled now."""
-    return bool(work.session.scalar(select(select(Delivery.id).where(*_cancellable(batch_id)).exists())))
-
-
-def _cancellable(batch_id: int) -> tuple[ColumnElement[bool], ...]:
-    return (Delivery.batch_id == batch_id, Delivery.state.in_(OPEN_STATES), Delivery.intent_at.is_(None))
-
-
-def expire_deferred(
-    work: Work, *, subscriptions: Select[int], keep_batch: int, reason: str, moves: Moves
-) -> list[Claimed]:
-    """Fail the deferred rows of these subscriptions in every other batch: their next slot has come.
-
-    Returns those that became uncertain.
-    """
-    return _end_rows(
-        work,
-        Delivery.subscription_id.in_(subscriptions),
-        Delivery.batch_id != keep_batch,
-        state=DeliveryState.FAILED,
-        reason=reason,
-        moves=moves,
-        from_states=(DeliveryState.DEFERRED,),
-    )
-
-
-def skip_waiting(work: Work, *, batch_id: int, content_id: int, reason: str, moves: Moves) -> list[Claimed]:
-    """Skip the rows of a content that are not on their way at this moment; returns those that became uncertain."""
-    where = (Delivery.batch_id == batch_id, Delivery.content_id == content_id)
-    return _end_rows(work, *where, state=DeliveryState.SKIPPED, reason=reason, moves=moves)
-
-
-def move_waiting(work: Work, *, batch_id: int, content_id: int, to_content_id: int) -> None:
-    """Give the rows of a content that are not on their way, and never were, another content."""
-    work.session.execute(
-        update(Delivery)
-        .where(
-            Delivery.batch_id == batch_id,
-            Delivery.content_id == content_id,
-            Delivery.state.in_(OPEN_STATES),
-            Delivery.intent_at.is_(None),
-            Delivery.doubts == 0,
-        )
-        .values(content_id=to_content_id)
-        .execution_options(**_QUIETLY)
-    )
-
-
-def _note(moves: Moves, rows: Sequence[Claimed], *, was: DeliveryState, now: DeliveryState) -> None:
+def note(moves: Moves, rows: Sequence[Claimed], *, was: DeliveryState, now: DeliveryState) -> None:
+    """Count these rows as moved."""
     for (batch_id, family), count in Counter((row.batch_id, row.family) for row in rows).items():
         moves.add(batch_id, family, was=was, now=now, rows=count)
 
@@ -320,47 +259,10 @@ def _update(work: Work, batch_id: int, *where: ColumnElement[bool], values: dict
         update(Delivery)
         .where(_not_in_use(work, *wanted), *wanted)
         .values(**values)
-        .returning(*_ROW)
-        .execution_options(**_QUIETLY)
+        .returning(*ROW)
+        .execution_options(**QUIETLY)
     )
     return [Claimed(*row) for row in rows]
-
-
-def _end_rows(
-    work: Work,
-    *where: ColumnElement[bool],
-    state: DeliveryState,
-    reason: str,
-    moves: Moves,
-    from_states: Sequence[DeliveryState] = OPEN_STATES,
-) -> list[Claimed]:
-    """End rows that are not on their way; those that may have left are uncertain, and returned for the lane to follow.
-
-    A sender that holds one of them finds it gone when it marks its intent.
-    """
-    values: dict[str, Any] = {
-        "reason": reason,
-        "next_attempt_at": None,
-        "settled_at": work.now,
-        "owner": None,
-        "lease_until": None,
-    }
-    found: list[Claimed] = []
-    for was in from_states:
-        end = (
-            update(Delivery)
-            .where(Delivery.state == was, Delivery.intent_at.is_(None), *where)
-            .execution_options(**_QUIETLY)
-        )
-        doubtful = end.where(Delivery.doubts > 0).values(state=DeliveryState.UNCERTAIN, **values)
-        rows = [Claimed(*row) for row in work.session.execute(doubtful.returning(*_ROW))]
-        _note(moves, rows, was=was, now=DeliveryState.UNCERTAIN)
-        found += rows
-        sure = end.where(Delivery.doubts == 0).values(state=state, **values)
-        ended = work.session.execute(sure.returning(Delivery.batch_id, Delivery.family))
-        for (batch_id, family), count in Counter((row.batch_id, row.family) for row in ended).items():
-            moves.add(batch_id, family, was=was, now=state, rows=count)
-    return found
 
 
 _ACCEPT = (
@@ -418,6 +320,6 @@ def _settle_one(work: Work, result: Result, *, owner: str) -> bool:
             settled_at=None if is_open else work.now,
         )
         .returning(Delivery.id)
-        .execution_options(**_QUIETLY)
+        .execution_options(**QUIETLY)
     )
     return changed.scalar_one_or_none() is not None

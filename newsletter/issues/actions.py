@@ -13,8 +13,8 @@ from newsletter.articles import queries as article_queries
 from newsletter.base.clock import zone
 from newsletter.base.errors import Conflict
 from newsletter.db.database import Work
+from newsletter.deliveries import deciding, resending
 from newsletter.deliveries import queries as ledger
-from newsletter.deliveries import resending, steps
 from newsletter.deliveries.counting import BY_HAND, Moves
 from newsletter.deliveries.models import Batch, BatchState, LaneName
 from newsletter.deliveries.policy import CANCELLED
@@ -109,9 +109,9 @@ def cancel_more(work: Work, *, issue: Issue) -> bool:
     """Cancel the next rows of a cancelled issue; False if there are no more. Each work holds the lock shortly."""
     moves = Moves()
     reason = issue.reason or CANCELLED
-    queries.raise_watermarks(work, steps.cancel_open(work, batch_id=issue.batch_id, reason=reason, moves=moves))
+    queries.raise_watermarks(work, deciding.cancel_open(work, batch_id=issue.batch_id, reason=reason, moves=moves))
     moves.write(work, sender=BY_HAND)
-    return steps.cancellable(work, batch_id=issue.batch_id)
+    return deciding.cancellable(work, batch_id=issue.batch_id)
 
 
 def resend(work: Work, *, issue: Issue, which: Which) -> int:
@@ -170,11 +170,13 @@ def _replace(work: Work, edition: Edition, *, without: Collection[int]) -> None:
             versions={each.article_id: each.version for each in edition.articles},
             known=queries.editions(work, issue.id),
         )
-        steps.move_waiting(work, batch_id=issue.batch_id, content_id=edition.id, to_content_id=replacement)
+        deciding.move_waiting(work, batch_id=issue.batch_id, content_id=edition.id, to_content_id=replacement)
     queries.give_cohorts(work, edition_id=edition.id, to_edition_id=replacement)
     # Left are those with nothing else in it, and those that may have left: they go again as they were, or not at all.
     moves = Moves()
-    uncertain = steps.skip_waiting(work, batch_id=issue.batch_id, content_id=edition.id, reason=WITHDRAWN, moves=moves)
+    uncertain = deciding.skip_waiting(
+        work, batch_id=issue.batch_id, content_id=edition.id, reason=WITHDRAWN, moves=moves
+    )
     moves.write(work, sender=BY_HAND)
     queries.raise_watermarks(work, uncertain)
 

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from newsletter.db.database import Database, Work
-from newsletter.deliveries import steps
+from newsletter.deliveries import deciding
 from newsletter.deliveries.counting import PLANNER, Moves
 from newsletter.deliveries.models import DeliveryState
 from newsletter.issues import digest, gathering, queries
@@ -102,7 +102,7 @@ def prepare_slice(
     if readers is None:
         return None
     if gathering.any_deferred(work, issue):
-        uncertain = steps.expire_deferred(
+        uncertain = deciding.expire_deferred(
             work,
             subscriptions=gathering.subscriptions_in(work, readers),
             keep_batch=issue.batch_id,

@@ -13,6 +13,7 @@ from command_line import Command
 from worker_parts import Relay, everybody, plan_issue, running_relay, through, wait_until
 
 from factories import ask
+from newsletter.operations.run_due import run_due
 from newsletter.worker.loop import send_in_threads
 from newsletter.worker.pauses import Pauses
 
@@ -64,6 +65,23 @@ def test_a_confirmation_overtakes_the_issue_that_the_same_process_sends(
             stop.set()
             sending.join()
     assert waited < 1.5  # on a busy machine, too
+    assert relay.counts == everybody(readers) | {"salma@example.org": 1}
+
+
+def test_a_confirmation_overtakes_the_issue_that_a_run_sends(
+    ready: Command, feed: Callable[..., Path], relay: Relay
+) -> None:
+    readers = 60
+    plan_issue(ready, feed, readers)
+    relay.delay = 0.05
+    with through(ready, relay, window=4).parts_now() as parts:
+        running = threading.Thread(target=run_due, args=(parts.postroom,))
+        running.start()
+        wait_until(lambda: len(relay.taken) > 3)
+        ask(parts, "salma@example.org")
+        wait_until(lambda: "salma@example.org" in relay.taken)
+        assert len(relay.taken) < readers, "the issue was still leaving"
+        running.join()
     assert relay.counts == everybody(readers) | {"salma@example.org": 1}
 
 
