@@ -31,14 +31,14 @@ match from any for rcpt-to regex <readers> action "inbox"
 
 
 class OpenSmtpd(RealServer):
-    """One that has no PIPELINING.
+    """One that has no PIPELINING, and takes a hundred mails on a connection.
 
     Versions before 7 offer TLS, and break it off where they were built with OpenSSL 3, as Debian 12 does: upstream's
     issue 1171. AUTH they offer only after it.
     """
 
     name = "opensmtpd"
-
+    mails_per_connection: ClassVar[Mapping[str, int]] = {"plain": 100}
     auth: ClassVar[Mapping[str, str]] = {"plain": "-", "submission": "PLAIN", "implicit": "PLAIN"}
 
     def __init__(self) -> None:

@@ -65,7 +65,7 @@ class RealServer(ABC):
 
     name: ClassVar[str]
     auth: ClassVar[Mapping[str, str]]  # the mechanism that it offers at each door
-    mails_per_connection: ClassVar[Mapping[str, int]] = {}  # after so many mails at a door it says 421
+    mails_per_connection: ClassVar[Mapping[str, int]] = {}  # after so many mails at a door it says 421, or 452 4.5.3
     breaks_tls: bool = False  # it offers TLS, and no handshake ever succeeds
     version: str
     doors: Doors

@@ -62,6 +62,7 @@ ROWS: list[tuple[str, Script, Outcome, str, int | None]] = [
     ("502 EHLO and HELO", {"EHLO": "502 what", "HELO": "502 what"}, Outcome.STOP, "server_refuses", 502),
     ("550 EHLO", {"EHLO": "550 not you"}, Outcome.STOP, "server_refuses", 550),
     ("reset at EHLO", {"EHLO": Fault.RESET}, Outcome.STOP, "connection_lost", None),
+    ("enough for one connection", {"MAIL": "452 4.5.3 enough"}, Outcome.DEFERRED, "server_closing", 452),
     ("421 MAIL", {"MAIL": "421 bye"}, Outcome.DEFERRED, "server_closing", 421),
     ("421 RCPT", {"RCPT": "421 bye"}, Outcome.DEFERRED, "server_closing", 421),
     ("421 DATA", {"DATA": "421 bye"}, Outcome.DEFERRED, "server_closing", 421),
@@ -313,6 +314,13 @@ def test_after_a_421_the_next_message_goes_over_a_new_connection(phase: str) -> 
     with FaultServer({phase: ["421 bye"]}) as server:
         verdicts = submit(relay(server), message(1), message(2))
     assert [verdict.outcome for verdict in verdicts] == [Outcome.DEFERRED, Outcome.ACCEPTED]
+    assert server.connections == 2
+
+
+def test_a_server_that_takes_so_many_mails_on_a_connection_gets_the_next_ones_over_another() -> None:
+    with FaultServer({"MAIL": ["250 ok", "250 ok", "452 4.5.3 Too many recipients: Too many messages sent"]}) as server:
+        verdicts = submit(relay(server), *(message(key) for key in range(5)))
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.ACCEPTED] * 5
     assert server.connections == 2
 
 

@@ -176,6 +176,8 @@ def _judge_delay(phase: Phase, reply: Reply) -> Judgement:
     if reply.code == 421:  # a refusal, not a doubt, even after the dot
         is_throttled = enhanced is not None and enhanced.startswith("4.7.")
         return Judgement(Outcome.DEFERRED, "throttled" if is_throttled else "server_closing", reconnect=True)
+    if phase is Phase.MAIL and enhanced == "4.5.3":  # so many mails and no more on one connection: OpenSMTPD takes 100
+        return Judgement(Outcome.DEFERRED, "server_closing", reconnect=True)
     by_code = "greylisted" if phase is Phase.RCPT and reply.code in {450, 451} else "server_busy"
     return Judgement(Outcome.DEFERRED, _look_up(_DEFERRED_BY_ENHANCED, enhanced) or by_code)
 
