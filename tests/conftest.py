@@ -100,6 +100,7 @@ def settings(fresh_database: Callable[[Path], str], tmp_path: Path) -> Iterator[
         base_url="http://lettre.test",
         secret_keys=KEY,
         address_key=KEY,
+        answers_take=0,
     )
     _drop(url)
 

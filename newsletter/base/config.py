@@ -21,6 +21,7 @@ SECRETS_FILE = "secrets.env"
 MINIMUM_KEY_LENGTH = 32
 
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.IGNORECASE)
 _DKIM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
 
 
@@ -64,6 +65,31 @@ class Settings(BaseSettings):
         32, ge=1, le=1000, description="Most mails of one sender on their way at once whose result is not yet written"
     )
 
+    proxies: int = Field(
+        0, ge=0, le=5, description="Reverse proxies of yours in front of the site: how far X-Forwarded-For is believed"
+    )
+    embed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Sites that may show the sign-up form: `https://www.example.ma`, separated by commas"
+    )
+    sign_ups_per_network: int = Field(
+        30,
+        ge=1,
+        description="Sign-ups an hour from one network (/24 or /48) before proof of work is asked; 4 × refuses",
+    )
+    sign_ups_per_domain: int = Field(
+        500, ge=1, description="Sign-ups an hour of addresses in one domain before proof of work is asked"
+    )
+    sign_ups_in_all: int = Field(5000, ge=1, description="Sign-ups an hour in all before proof of work is asked")
+    answers_take: float = Field(
+        0.05,
+        ge=0,
+        le=5,
+        description="Seconds; an answer about an address takes a whole multiple, so that it tells nothing",
+    )
+    catalogues: Path | None = Field(
+        None, description="Folder of further languages: a catalogue there adds one, see docs/languages.md"
+    )
+
     dkim: str = Field(
         "",
         description="Keys that sign every mail: `SELECTOR:DOMAIN:/path/key.pem` for RSA, a comma, another for Ed25519",
@@ -73,6 +99,18 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @field_validator("embed_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+
+    @field_validator("embed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(each) for each in value):
+            raise ValueError("write origins such as https://www.example.ma, without a path")
+        return value
 
     @field_validator("secret_keys")
     @classmethod

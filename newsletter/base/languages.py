@@ -22,7 +22,6 @@ from babel.support import Translations
 from newsletter.base.errors import InvalidInput
 
 CATALOGUES = Path(__file__).parent / "catalogues"
-DOMAINS = ("mails", "pages")
 LRI, RLI, PDI = "\u2066", "\u2067", "\u2069"
 
 
@@ -67,10 +66,7 @@ def language(code: str) -> Language:
 def translations(code: str) -> Translations:
     """Return all messages of a language, every domain together, read from the .po files."""
     merged = Translations()
-    for domain in DOMAINS:
-        path = CATALOGUES / f"{domain}.{code}.po"
-        if not path.exists():
-            continue
+    for path in sorted(CATALOGUES.glob(f"*.{code}.po")):
         buffer = BytesIO()
         with path.open("rb") as file:
             write_mo(buffer, read_po(file, locale=language(code).locale))

@@ -10,6 +10,8 @@ from newsletter.base.tokens import NUMBER_BYTES, Tokens, base32
 
 CONFIRM_FOR = timedelta(days=7)
 PREFERENCES_FOR = timedelta(hours=1)
+UNDO_FOR = timedelta(minutes=30)
+CHANGE_ADDRESS_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,17 @@ class Links:
         self._manage = Tokens(keys, purpose="manage", numbers=2)
         self._preferences = Tokens(keys, purpose="preferences", numbers=1, timed=True)
         self._bounce = Tokens(keys, purpose="bounce", numbers=1)
+        self._undo = Tokens(keys, purpose="undo", numbers=1, timed=True)
+        self._topic = Tokens(keys, purpose="topic", numbers=2)
+        self._change_address = Tokens(keys, purpose="change_address", numbers=1, timed=True)
+        self._page = Tokens(keys, purpose="page", numbers=1, timed=True)
         self.confirm_width = self._confirm.width
         self.never_width = self._never.width
         self.preferences_width = self._preferences.width
         self.unsubscribe_width = self._unsubscribe.width
         self.manage_width = self._manage.width
         self.bounce_width = self._bounce.width
+        self.change_address_width = self._change_address.width
         self._second = self._unsubscribe.whole_width
         self._third = self._second + self._manage.whole_width
 
@@ -113,6 +120,32 @@ class Links:
         """
         return SubscriptionRef(*self._unsubscribe.read(token).numbers)
 
+    # Undoing what the unsubscribe page did: for half an hour
+
+    def undo_token(self, subscription_id: int, *, at: datetime) -> str:
+        return self._undo.make(subscription_id, at=at)
+
+    def read_undo(self, token: str, *, now: datetime) -> int:
+        """Return the ended subscription that somebody wishes back.
+
+        :raises InvalidToken: if it is not ours
+        :raises ExpiredToken: if it is older than half an hour
+        """
+        return self._undo.read(token, now=now, max_age=UNDO_FOR).numbers[0]
+
+    # Leaving one topic: never expires
+
+    def topic_token(self, subscription_id: int, topic_id: int) -> str:
+        return self._topic.make(subscription_id, topic_id)
+
+    def read_topic(self, token: str) -> tuple[int, int]:
+        """Return which topic (the second number) of which subscription (the first) this link leaves.
+
+        :raises InvalidToken: if the link is not ours
+        """
+        subscription_id, topic_id = self._topic.read(token).numbers
+        return subscription_id, topic_id
+
     # Choosing: the link in a digest never expires and only asks for a link that does
 
     def manage_token(self, subscription_id: int, batch_id: int) -> str:
@@ -151,6 +184,43 @@ class Links:
         :raises InvalidToken: if the link is not ours
         """
         return self._preferences.read(token).numbers[0]
+
+    # A new address, confirmed from its own mailbox: good for a day
+
+    def change_address_token(self, request_id: int, *, at: datetime) -> str:
+        return self._change_address.make(request_id, at=at)
+
+    def change_address_with(self, token: str) -> str:
+        return f"{self.base_url}/address/{token}"
+
+    def read_change_address(self, token: str, *, now: datetime) -> int:
+        """Return the request whose new address this link confirms.
+
+        :raises InvalidToken: if the link is not ours
+        :raises ExpiredToken: if it is older than a day
+        """
+        return self._change_address.read(token, now=now, max_age=CHANGE_ADDRESS_FOR).numbers[0]
+
+    def read_old_change_address(self, token: str) -> int:
+        """Return the request of a link of any age, to answer kindly in its language.
+
+        :raises InvalidToken: if the link is not ours
+        """
+        return self._change_address.read(token).numbers[0]
+
+    # When a form was shown: whoever sends it back at once is no person
+
+    def page_token(self, *, at: datetime) -> str:
+        return self._page.make(0, at=at)
+
+    def read_page(self, token: str) -> datetime:
+        """Return when the page was made that this token stood on.
+
+        :raises InvalidToken: if it is not ours
+        """
+        made_at = self._page.read(token).made_at
+        assert made_at is not None  # noqa: S101 (timed)
+        return made_at
 
     # The return path of a delivery
 

@@ -6,7 +6,7 @@ from datetime import datetime, time
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Time
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Time
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from newsletter.db.schema import Table, word
@@ -62,6 +62,16 @@ class Newsletter(Table):
     def list_id(self, language: str) -> str:
         """The List-Id of a language, constant for ever (RFC 2919)."""
         return f"{self.slug}-{language}.list-id.{self.mail_domain}"
+
+
+class Logo(Table):
+    """A newsletter's sign, shown on its pages and served by this site."""
+
+    __tablename__ = "logo"
+
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id"), primary_key=True)
+    media_type: Mapped[str] = mapped_column(String(40))
+    content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Topic(Table):

@@ -13,7 +13,7 @@ from newsletter.db.schema import Table, word
 
 
 class Subscriber(Table):
-    """A person, known by one address; an erased one keeps its number and nothing else.
+    """A person, known by one address; when the address is removed, the number and the keyed hash remain.
 
     `family` is that of the address's domain.
     """
@@ -27,6 +27,7 @@ class Subscriber(Table):
     address_hash: Mapped[str] = mapped_column(String(64), index=True)
     family: Mapped[str] = mapped_column(String(LONGEST_NAME), default=OTHERS, server_default=OTHERS)
     created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
 
 
 class SuppressionReason(StrEnum):

@@ -1,44 +1,38 @@
-"""Subscribing, confirming, leaving, choosing: what a citizen does."""
+"""Subscribing and confirming: the two steps of the double opt-in."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from hashlib import sha256
 
 from newsletter.base.addresses import read_address
 from newsletter.base.errors import ExpiredToken, InvalidInput
 from newsletter.base.languages import language
 from newsletter.base.links import Links
 from newsletter.db.database import Work
-from newsletter.deliveries import actions as outbox
-from newsletter.deliveries import queries as ledger
-from newsletter.deliveries.models import LaneName
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Frequency, Newsletter
 from newsletter.subscribers import actions as subscriber_actions
 from newsletter.subscribers import queries as subscriber_queries
-from newsletter.subscribers.models import Purpose, Subscriber, SuppressionReason, closes
+from newsletter.subscribers.models import Purpose, Subscriber, closes
 from newsletter.subscriptions import queries
+from newsletter.subscriptions.answering import answer_by_mail
+from newsletter.subscriptions.evidence import Shown, witness
 from newsletter.subscriptions.models import (
     BudgetEntry,
-    Consent,
     ConsentKind,
-    EndReason,
     Form,
-    Request,
     RequestKind,
     Subscription,
     SubscriptionState,
 )
+from newsletter.subscriptions.wishes import Wish, checked_wish, comes
 
 CONFIRMATIONS_A_DAY = 1
 CONFIRMATIONS_A_MONTH = 3
-PREFERENCE_LINKS_A_DAY = 3
-CONFIRMATION_PATIENCE = timedelta(days=3)
-PREFERENCES_PATIENCE = timedelta(hours=1)
 UNCONFIRMED_FOR = timedelta(days=7)
+CONFIRM_FORM = "confirm-1"
 DAY, MONTH = timedelta(days=1), timedelta(days=30)
 
 
@@ -49,7 +43,7 @@ class SignUp:
     `topics` names the chosen topics by newsletter (a newsletter that is not in it: all its topics); `languages` is
     the reader's order of preference, of which each newsletter takes those it speaks; a newsletter that does not come
     at this `frequency`, while another one chosen does, comes at its own; `text_shown` is what the person read before
-    pressing the button.
+    pressing the button in this version of the form; `network` is where it came from, truncated.
     """
 
     address: str
@@ -59,6 +53,8 @@ class SignUp:
     page_language: str
     text_shown: str
     topics: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    form_version: str = ""
+    network: str | None = None
 
 
 def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes) -> None:
@@ -81,7 +77,7 @@ def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes) -> 
     kind = RequestKind.CONFIRMATION if any(pending) else RequestKind.ALREADY_SUBSCRIBED
     if is_mailed:
         work.session.add(BudgetEntry(address_hash=person.address_hash, mailed_at=work.now))
-        _mail(work, person, kind, newsletter_id=wishes[0].newsletter.id, spoken=sign_up.page_language)
+        answer_by_mail(work, person, kind, newsletter_id=wishes[0].newsletter.id, spoken=sign_up.page_language)
 
 
 def confirm(
@@ -107,107 +103,11 @@ def confirm(
     watermark = newsletter_queries.current_sequence(work)
     for subscription in pending:
         subscription.activate(work.now, watermark=watermark)
-        _witness(work, subscription, ConsentKind.CONFIRMED, request.language, text_shown)
+        witness(work, subscription, ConsentKind.CONFIRMED, request.language, Shown(text_shown, CONFIRM_FORM))
     request.answered_at = request.answered_at or work.now
     queries.answer_budget(work, address_hash=request.subscriber.address_hash)
     work.session.flush()
     return queries.of_subscriber(work, request.subscriber_id, SubscriptionState.ACTIVE)
-
-
-def leave(work: Work, *, token: str, links: Links, reason: EndReason) -> Subscription | None:
-    """End the subscription of an unsubscribe link; None if it was erased. Safe to repeat, for ever (RFC 8058).
-
-    :raises InvalidToken: if the link is not ours
-    """
-    subscription = queries.by_id(work, links.read_unsubscribe(token).subscription_id)
-    if subscription is not None:
-        queries.lock(work, subscription.subscriber_id)
-        work.session.refresh(subscription)
-        end(work, subscription, reason=reason)
-    return subscription
-
-
-def end(work: Work, subscription: Subscription, *, reason: EndReason) -> None:
-    """End a subscription, with evidence. Safe to repeat."""
-    if subscription.state is not SubscriptionState.ENDED:
-        subscription.end(work.now, reason=reason)
-        _witness(work, subscription, ConsentKind.LEFT, subscription.language)
-
-
-def never_write_again(work: Work, *, token: str, links: Links) -> None:
-    """Close an address for everything, and end all that is open. Safe to repeat.
-
-    :raises InvalidToken: if the link is not ours
-    """
-    request = queries.request(work, links.read_never(token))
-    queries.lock(work, request.subscriber_id)
-    subscriber_actions.suppress(work, address_hash=request.subscriber.address_hash, reason=SuppressionReason.NEVER)
-    for subscription in queries.of_subscriber(work, request.subscriber_id, *queries.OPEN):
-        end(work, subscription, reason=EndReason.NEVER)
-
-
-def ask_preferences(work: Work, *, token: str, links: Links) -> None:
-    """Mail the link that opens this person's preferences; at most three a day, and none to somebody who left.
-
-    :raises InvalidToken: if the link is not ours
-    """
-    subscription = queries.by_id(work, links.read_manage(token).subscription_id)
-    if subscription is None:
-        return
-    person = subscription.subscriber
-    if not queries.of_subscriber(work, person.id, SubscriptionState.ACTIVE):
-        return
-    queries.lock(work, person.id)
-    asked = queries.requests_since(work, subscriber_id=person.id, kind=RequestKind.PREFERENCES_LINK, period=DAY)
-    if asked < PREFERENCE_LINKS_A_DAY and not subscriber_queries.closed_among(work, [person.id], purpose=Purpose.NEWS):
-        _mail(
-            work,
-            person,
-            RequestKind.PREFERENCES_LINK,
-            newsletter_id=subscription.newsletter_id,
-            spoken=subscription.language,
-        )
-
-
-def change(
-    work: Work,
-    *,
-    subscription: Subscription,
-    topics: Sequence[str],
-    languages: Sequence[str],
-    frequency: Frequency,
-) -> None:
-    """Change what a reader gets. A topic or language added counts from this moment on; the watermark stays.
-
-    :raises InvalidInput: if a topic, a language or the frequency cannot be used
-    """
-    newsletter = subscription.newsletter
-    wish = Wish(
-        newsletter,
-        _topic_ids(newsletter, topics),
-        _languages(newsletter, languages),
-        _frequency(newsletter, frequency),
-    )
-    queries.lock(work, subscription.subscriber_id)
-    work.session.refresh(subscription)
-    old = subscription.choice
-    now = newsletter_queries.current_sequence(work)
-    kept_topics = dict(old.topics_since)
-    kept_languages = dict(old.languages_since)
-    chosen = queries.choice_id(
-        work,
-        newsletter_id=newsletter.id,
-        form=old.form,
-        languages=[(code, kept_languages.get(code, now)) for code in wish.languages],
-        topics=[(topic, kept_topics.get(topic, now)) for topic in wish.topics],
-    )
-    if set(wish.topics) != set(kept_topics) or set(wish.languages) != set(kept_languages):
-        subscription.changed = True
-    subscription.choice_id = chosen
-    subscription.frequency = wish.frequency
-    _witness(work, subscription, ConsentKind.CHANGED, wish.languages[0])
-    work.session.flush()
-    work.session.refresh(subscription)
 
 
 def end_unconfirmed(work: Work) -> int:
@@ -215,58 +115,18 @@ def end_unconfirmed(work: Work) -> int:
     return queries.end_unconfirmed(work, older_than=UNCONFIRMED_FOR)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A checked wish for one newsletter."""
-
-    newsletter: Newsletter
-    topics: Sequence[int]
-    languages: Sequence[str]
-    frequency: Frequency
-
-
 def _wish(sign_up: SignUp, newsletter: Newsletter, chosen: Sequence[Newsletter]) -> Wish:
     every = [topic.slug for topic in newsletter.topics]
     spoken = [code for code in sign_up.languages if code in newsletter.languages]
     frequency = sign_up.frequency or newsletter.rhythms[0].frequency
-    if not _comes(newsletter, frequency) and any(_comes(other, frequency) for other in chosen):
+    if not comes(newsletter, frequency) and any(comes(other, frequency) for other in chosen):
         frequency = newsletter.rhythms[0].frequency
-    return Wish(
+    return checked_wish(
         newsletter,
-        _topic_ids(newsletter, sign_up.topics.get(newsletter.slug, every)),
-        _languages(newsletter, spoken or sign_up.languages),
-        _frequency(newsletter, frequency),
+        topics=sign_up.topics.get(newsletter.slug, every),
+        languages=spoken or sign_up.languages,
+        frequency=frequency,
     )
-
-
-def _topic_ids(newsletter: Newsletter, slugs: Sequence[str]) -> list[int]:
-    known = {topic.slug: topic.id for topic in newsletter.topics}
-    unknown = [slug for slug in slugs if slug not in known]
-    if unknown:
-        raise InvalidInput(f"the newsletter has no topic “{unknown[0]}”", code="unknown_topic")
-    if not slugs:
-        raise InvalidInput("no topic was chosen", code="no_topic")
-    return sorted({known[slug] for slug in slugs})
-
-
-def _languages(newsletter: Newsletter, codes: Sequence[str]) -> list[str]:
-    chosen = list(dict.fromkeys(codes))
-    if not chosen:
-        raise InvalidInput("no language was chosen", code="no_language")
-    for code in chosen:
-        if code not in newsletter.languages:
-            raise InvalidInput(f"the newsletter does not speak “{code}”", code="unknown_language")
-    return chosen
-
-
-def _frequency(newsletter: Newsletter, frequency: Frequency) -> Frequency:
-    if not _comes(newsletter, frequency):
-        raise InvalidInput(f"the newsletter does not come {frequency}", code="unknown_frequency")
-    return frequency
-
-
-def _comes(newsletter: Newsletter, frequency: Frequency) -> bool:
-    return frequency in {rhythm.frequency for rhythm in newsletter.rhythms}
 
 
 def _ask(work: Work, person: Subscriber, wish: Wish, sign_up: SignUp, *, is_mailed: bool) -> bool:
@@ -296,7 +156,8 @@ def _ask(work: Work, person: Subscriber, wish: Wish, sign_up: SignUp, *, is_mail
     subscription.frequency = wish.frequency
     subscription.created_at = work.now  # the seven days to confirm start anew
     work.session.flush()
-    _witness(work, subscription, ConsentKind.REQUESTED, sign_up.page_language, sign_up.text_shown)
+    shown = Shown(sign_up.text_shown, sign_up.form_version, sign_up.network)
+    witness(work, subscription, ConsentKind.REQUESTED, sign_up.page_language, shown)
     return True
 
 
@@ -310,39 +171,4 @@ def _may_mail(work: Work, person: Subscriber) -> bool:
     return (
         queries.mailed_since(work, address_hash=person.address_hash, period=DAY) < CONFIRMATIONS_A_DAY
         and queries.mailed_since(work, address_hash=person.address_hash, period=MONTH) < a_month
-    )
-
-
-def _mail(work: Work, person: Subscriber, kind: RequestKind, *, newsletter_id: int, spoken: str) -> None:
-    request = Request(
-        subscriber_id=person.id, newsletter_id=newsletter_id, kind=kind, language=spoken, created_at=work.now
-    )
-    work.session.add(request)
-    work.session.flush()
-    is_notice = kind is RequestKind.PREFERENCES_LINK
-    batch_id = ledger.standing_batch(
-        work,
-        lane=LaneName.NOTICE if is_notice else LaneName.CONFIRMATION,
-        kind=str(kind),
-        patience=PREFERENCES_PATIENCE if is_notice else CONFIRMATION_PATIENCE,
-    )
-    outbox.put(
-        work,
-        batch_id=batch_id,
-        subscriber_id=person.id,
-        content_id=request.id,
-        occasion=request.id,
-        family=person.family,
-    )
-
-
-def _witness(work: Work, subscription: Subscription, kind: ConsentKind, spoken: str, shown: str | None = None) -> None:
-    work.session.add(
-        Consent(
-            subscription_id=subscription.id,
-            kind=kind,
-            language=spoken,
-            text_hash=None if shown is None else sha256(shown.encode()).hexdigest(),
-            at=work.now,
-        )
     )

@@ -1,12 +1,13 @@
-"""Choice, Subscription, Request, Consent, and the budget of confirmations."""
+"""Choice, Subscription, Request, Consent and its texts, and what limits sign-ups."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import JSON, Boolean, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import JSON, Boolean, CheckConstraint, ForeignKey, Index, String, Text, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from newsletter.base.errors import Conflict
@@ -34,6 +35,7 @@ class EndReason(StrEnum):
     BOUNCE = "bounce"
     COMPLAINT = "complaint"
     ERASURE = "erasure"
+    MOVED = "moved"  # pending, and somebody proved to own the address in another way
 
 
 class Form(StrEnum):
@@ -86,7 +88,9 @@ class Subscription(Table):
     """A person's wish for one newsletter.
 
     `watermark` is the sequence up to which it has been served; `changed` says that topics or languages were ever
-    changed, so that planning looks at the editions it was given and not at the watermark alone.
+    changed, so that planning looks at the editions it was given and not at the watermark alone. `continues_id` is the
+    ended one that "undo" took up again. At the end of a pause `catches_up` says whether the reader gets what came
+    meanwhile.
     """
 
     __tablename__ = "subscription"
@@ -107,6 +111,13 @@ class Subscription(Table):
             sqlite_where=text("state = 'active'"),
             postgresql_where=text("state = 'active'"),
         ),
+        Index("uq_subscription_continues_id", "continues_id", unique=True),
+        Index(
+            "ix_subscription_paused",
+            "paused_until",
+            sqlite_where=text("paused_until IS NOT NULL"),
+            postgresql_where=text("paused_until IS NOT NULL"),
+        ),
         CheckConstraint("state <> 'active' OR watermark IS NOT NULL", name="active_has_watermark"),
         CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended_has_moment"),
     )
@@ -120,6 +131,8 @@ class Subscription(Table):
     watermark: Mapped[int | None]
     changed: Mapped[bool] = mapped_column(Boolean, default=False)
     paused_until: Mapped[datetime | None]
+    catches_up: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    continues_id: Mapped[int | None] = mapped_column(ForeignKey("subscription.id"))
     created_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -163,10 +176,15 @@ class RequestKind(StrEnum):
     CONFIRMATION = "confirmation"
     ALREADY_SUBSCRIBED = "already_subscribed"
     PREFERENCES_LINK = "preferences_link"
+    CHANGE_ADDRESS = "change_address"
+    ADDRESS_CHANGED = "address_changed"
 
 
 class Request(Table):
-    """Somebody asked for something by naming an address; the answer goes by mail, in the language of the page."""
+    """Somebody asked for something by naming an address; the answer goes by mail, in the language of the page.
+
+    `address` is where the mail goes if not to the person's own: to the new one, or to the one that was left.
+    """
 
     __tablename__ = "request"
 
@@ -175,6 +193,8 @@ class Request(Table):
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id"))
     kind: Mapped[RequestKind] = mapped_column(word(RequestKind))
     language: Mapped[str] = mapped_column(String(8))
+    address: Mapped[str | None] = mapped_column(String(254))
+    address_hash: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
 
@@ -189,12 +209,16 @@ class ConsentKind(StrEnum):
     CONFIRMED = "confirmed"
     CHANGED = "changed"
     LEFT = "left"
+    UNDONE = "undone"
+    IMPORTED = "imported"
+    ADDRESS_CHANGED = "address_changed"
 
 
 class Consent(Table):
     """Evidence: who did what when, having been shown which text in which language. Append-only.
 
-    Without a hash no text was shown: one-click leaving has no page.
+    Without a hash no text was shown: one-click leaving has no page. The text of a hash is in ConsentText. `network` is
+    the truncated network address (/24 or /48), kept 30 days; `evidence` is what an import brought of another system's.
     """
 
     __tablename__ = "consent"
@@ -204,7 +228,21 @@ class Consent(Table):
     kind: Mapped[ConsentKind] = mapped_column(word(ConsentKind))
     language: Mapped[str] = mapped_column(String(8))
     text_hash: Mapped[str | None] = mapped_column(String(64))
+    form_version: Mapped[str | None] = mapped_column(String(40))
+    network: Mapped[str | None] = mapped_column(String(49))
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     at: Mapped[datetime]
+
+
+class ConsentText(Table):
+    """A text that persons were shown before they pressed a button; `hash` is its SHA-256. Append-only."""
+
+    __tablename__ = "consent_text"
+
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    language: Mapped[str] = mapped_column(String(8))
+    text: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime]
 
 
 class BudgetEntry(Table):
@@ -217,3 +255,33 @@ class BudgetEntry(Table):
     address_hash: Mapped[str] = mapped_column(String(64))
     mailed_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
+
+
+class Scope(StrEnum):
+    """What sign-ups are counted by."""
+
+    NETWORK = "network"
+    DOMAIN = "domain"
+    ALL = "all"
+    MAILED = "mailed"
+    CONFIRMED = "confirmed"
+
+
+class SignUpCount(Table):
+    """How many sign-ups (or confirmations) an hour saw; `key` is a keyed hash of the network or domain, or empty."""
+
+    __tablename__ = "sign_up_count"
+
+    scope: Mapped[Scope] = mapped_column(word(Scope), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    count: Mapped[int]
+
+
+class SpentProof(Table):
+    """A proof of work that was used: it serves once. Kept until it would be too old anyway."""
+
+    __tablename__ = "spent_proof"
+
+    challenge: Mapped[str] = mapped_column(String(128), primary_key=True)
+    until: Mapped[datetime]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from newsletter.subscriptions import actions, queries
+from newsletter.subscriptions import leaving, queries
 from newsletter.subscriptions.models import EndReason, Subscription, SubscriptionState
 from newsletter.web.current import parts
 from newsletter.web.frame import page, shown_address
@@ -35,7 +35,7 @@ def leave(token: str) -> ResponseReturnValue:
     """End the subscription. No cookie, no redirect, any origin, any body (RFC 8058 section 3.1)."""
     reason = EndReason.PAGE if request.form.get("from") == "page" else EndReason.ONE_CLICK
     with parts().database.work() as work:
-        return _left_page(actions.leave(work, token=token, links=parts().links, reason=reason))
+        return _left_page(leaving.leave(work, token=token, links=parts().links, reason=reason))
 
 
 @blueprint.get("/never/<token>")
@@ -56,7 +56,7 @@ def never(token: str) -> ResponseReturnValue:
     with parts().database.work() as work:
         asked = queries.request(work, parts().links.read_never(token))
         speak(asked.language)
-        actions.never_write_again(work, token=token, links=parts().links)
+        leaving.never_write_again(work, token=token, links=parts().links)
         return page(
             "public/never_again.html",
             newsletters=[asked.newsletter],

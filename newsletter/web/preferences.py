@@ -11,8 +11,9 @@ from newsletter.base.errors import ExpiredToken
 from newsletter.db.database import Work
 from newsletter.subscribers import queries as subscriber_queries
 from newsletter.subscribers.models import Subscriber
-from newsletter.subscriptions import actions, queries
+from newsletter.subscriptions import queries
 from newsletter.subscriptions.models import Subscription, SubscriptionState
+from newsletter.subscriptions.preferences import ask_preferences
 from newsletter.web.current import parts
 from newsletter.web.frame import page, shown_address
 from newsletter.web.preferences_form import Preferences, preferences_of, problems_of, read_preferences, save
@@ -32,7 +33,7 @@ def ask(token: str) -> ResponseReturnValue:
 @blueprint.post("/p/<token>")
 def mail_link(token: str) -> ResponseReturnValue:
     with parts().database.work() as work:
-        actions.ask_preferences(work, token=token, links=parts().links)
+        ask_preferences(work, token=token, links=parts().links)
         return _link_page(work, token, "public/preferences_mailed.html")
 
 

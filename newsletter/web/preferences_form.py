@@ -10,8 +10,8 @@ from werkzeug.datastructures import MultiDict
 from newsletter.base.errors import InvalidInput
 from newsletter.db.database import Work
 from newsletter.newsletters.models import Frequency
-from newsletter.subscriptions import actions
 from newsletter.subscriptions.models import Subscription
+from newsletter.subscriptions.preferences import change
 from newsletter.web.problems import Problem
 from newsletter.web.speech import gettext
 
@@ -83,7 +83,7 @@ def save(work: Work, preferences: Preferences) -> None:
     """
     if preferences.frequency not in set(Frequency):
         raise InvalidInput("no such frequency", code="unknown_frequency")
-    actions.change(
+    change(
         work,
         subscription=preferences.subscription,
         topics=preferences.topics,

@@ -23,10 +23,19 @@ def test_upgrading_twice_changes_nothing(database: Database) -> None:
 
 def test_foreign_keys_go_down_only() -> None:
     floors = [
-        {"counter", "newsletter", "topic", "rhythm"},
+        {"counter", "newsletter", "logo", "topic", "rhythm"},
         {"subscriber", "suppression"},
         {"batch", "delivery", "progress", "rate"},
-        {"choice", "subscription", "request", "consent", "budget_entry"},
+        {
+            "choice",
+            "subscription",
+            "request",
+            "consent",
+            "consent_text",
+            "budget_entry",
+            "sign_up_count",
+            "spent_proof",
+        },
         {"issue", "edition", "edition_article", "cohort"},
     ]
     articles = {"source", "article_group", "article", "availability"}

@@ -23,7 +23,7 @@ def rows() -> dict[str, tuple[str, str]]:
 
 def written(default: object) -> str:
     value = default.get_secret_value() if isinstance(default, SecretStr) else default
-    return f"`{value}`" if value not in {"", ()} else "*empty*"
+    return f"`{value}`" if value not in {"", (), None} else "*empty*"
 
 
 def test_every_setting_has_its_row_and_every_row_its_setting(rows: dict[str, tuple[str, str]]) -> None:

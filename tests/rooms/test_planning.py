@@ -37,8 +37,8 @@ from newsletter.newsletters.queries import topics as topics_of
 from newsletter.operations.sending import Postroom, send_due
 from newsletter.subscribers import actions as subscriber_actions
 from newsletter.subscribers.models import Subscriber, SuppressionReason
-from newsletter.subscriptions.actions import change
 from newsletter.subscriptions.models import Subscription
+from newsletter.subscriptions.preferences import change
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from newsletter.bootstrap import Parts
 from newsletter.deliveries.models import Delivery, DeliveryState
 from newsletter.operations.sending import TRANSACTIONAL, send_due
 from newsletter.subscribers import queries as subscribers
-from newsletter.subscriptions import actions, queries
+from newsletter.subscriptions import actions, leaving, preferences, queries
 from newsletter.subscriptions.models import EndReason, Request, Subscription, SubscriptionState
 
 ADDRESS = "lectrice@example.com"
@@ -111,9 +111,9 @@ def test_an_old_mail_cannot_make_us_write_to_somebody_who_left(parts: Parts) -> 
     manage = parts.links.manage_token(reader.id, 0)
     with parts.database.work() as work:
         token = parts.links.unsubscribe_token(reader.id, 0)
-        actions.leave(work, token=token, links=parts.links, reason=EndReason.ONE_CLICK)
+        leaving.leave(work, token=token, links=parts.links, reason=EndReason.ONE_CLICK)
     with parts.database.work() as work:
-        actions.ask_preferences(work, token=manage, links=parts.links)
+        preferences.ask_preferences(work, token=manage, links=parts.links)
     assert mails(parts) == before
 
 
@@ -124,7 +124,7 @@ def test_never_write_to_me_again_ends_everything_and_closes_the_address(parts: P
     with parts.database.work() as work:
         request = work.session.scalars(select(Request)).one()
         for _ in range(2):
-            actions.never_write_again(work, token=parts.links.never_token(request.id), links=parts.links)
+            leaving.never_write_again(work, token=parts.links.never_token(request.id), links=parts.links)
     clock.advance(timedelta(days=60))
     ask(parts, ADDRESS)
     assert mails(parts) == 1

@@ -35,6 +35,7 @@ from newsletter.operations.sending import Postroom
 from newsletter.subscribers import actions as subscriber_actions
 from newsletter.subscribers.models import Subscriber, SuppressionReason
 from newsletter.subscriptions import actions as subscription_actions
+from newsletter.subscriptions import leaving, preferences
 from newsletter.subscriptions.lane import RequestLane
 from newsletter.subscriptions.models import EndReason, Request, RequestKind, Subscription, SubscriptionState
 
@@ -142,12 +143,12 @@ class House:
     def leave(self, subscription_id: int) -> None:
         with self.database.work() as work:
             token = self.links.unsubscribe_token(subscription_id, 0)
-            subscription_actions.leave(work, token=token, links=self.links, reason=EndReason.ONE_CLICK)
+            leaving.leave(work, token=token, links=self.links, reason=EndReason.ONE_CLICK)
 
     def change(self, subscription_id: int, *, topics: Sequence[str], languages: Sequence[str], frequency: str) -> None:
         with self.database.work() as work:
             subscription = work.session.get_one(Subscription, subscription_id)
-            subscription_actions.change(
+            preferences.change(
                 work,
                 subscription=subscription,
                 topics=topics,

@@ -16,7 +16,7 @@ from newsletter.bootstrap import Parts
 from newsletter.mail.providers.memory.backend import MemoryBackend
 from newsletter.newsletters.models import Frequency
 from newsletter.operations.sending import TRANSACTIONAL, send_due
-from newsletter.subscriptions import actions
+from newsletter.subscriptions import leaving
 from newsletter.subscriptions.models import Consent, EndReason, Request, SubscriptionState
 
 LANGUAGES = ("fr", "ar", "en")
@@ -98,7 +98,7 @@ def test_every_address_gets_the_same_answer(client: FlaskClient, parts: Parts, c
     left = make_reader(parts, "safia@example.org")
     token = parts.links.unsubscribe_token(left.id, 0)
     with parts.database.work() as work:
-        actions.leave(work, token=token, links=parts.links, reason=EndReason.PAGE)
+        leaving.leave(work, token=token, links=parts.links, reason=EndReason.PAGE)
     press(client, form, {"address": "soraya@example.org"})
     closed = newest(parts, Request, "soraya@example.org")
     client.post(path(parts.links.never(closed.id)))
