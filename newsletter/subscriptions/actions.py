@@ -14,13 +14,11 @@ from newsletter.db.database import Work
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Frequency, Newsletter
 from newsletter.subscribers import actions as subscriber_actions
-from newsletter.subscribers import queries as subscriber_queries
-from newsletter.subscribers.models import Purpose, Subscriber, closes
-from newsletter.subscriptions import queries
+from newsletter.subscribers.models import Subscriber
+from newsletter.subscriptions import budgets, queries
 from newsletter.subscriptions.answering import answer_by_mail
 from newsletter.subscriptions.evidence import Shown, witness
 from newsletter.subscriptions.models import (
-    BudgetEntry,
     ConsentKind,
     Form,
     RequestKind,
@@ -29,11 +27,8 @@ from newsletter.subscriptions.models import (
 )
 from newsletter.subscriptions.wishes import Wish, checked_wish, comes
 
-CONFIRMATIONS_A_DAY = 1
-CONFIRMATIONS_A_MONTH = 3
 UNCONFIRMED_FOR = timedelta(days=7)
 CONFIRM_FORM = "confirm-1"
-DAY, MONTH = timedelta(days=1), timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +67,11 @@ def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes) -> 
     wishes = [_wish(sign_up, newsletter, chosen) for newsletter in chosen]
     person = subscriber_actions.know(work, address=address, address_key=address_key)
     queries.lock(work, person.id)
-    is_mailed = _may_mail(work, person)
+    is_mailed = budgets.has_room(work, address_hash=person.address_hash)
     pending = [_ask(work, person, wish, sign_up, is_mailed=is_mailed) for wish in wishes]
     kind = RequestKind.CONFIRMATION if any(pending) else RequestKind.ALREADY_SUBSCRIBED
     if is_mailed:
-        work.session.add(BudgetEntry(address_hash=person.address_hash, mailed_at=work.now))
+        budgets.spend(work, address_hash=person.address_hash)
         answer_by_mail(work, person, kind, newsletter_id=wishes[0].newsletter.id, spoken=sign_up.page_language)
 
 
@@ -159,16 +154,3 @@ def _ask(work: Work, person: Subscriber, wish: Wish, sign_up: SignUp, *, is_mail
     shown = Shown(sign_up.text_shown, sign_up.form_version, sign_up.network)
     witness(work, subscription, ConsentKind.REQUESTED, sign_up.page_language, shown)
     return True
-
-
-def _may_mail(work: Work, person: Subscriber) -> bool:
-    """Say whether the budget of this address has room for one more confirmation."""
-    reasons = subscriber_queries.suppressions_of(work, person.address_hash)
-    if any(closes(reason, Purpose.CONFIRMATION) for reason in reasons):
-        return False
-    closed_for_news = any(closes(reason, Purpose.NEWS) for reason in reasons)
-    a_month = 1 if closed_for_news else CONFIRMATIONS_A_MONTH
-    return (
-        queries.mailed_since(work, address_hash=person.address_hash, period=DAY) < CONFIRMATIONS_A_DAY
-        and queries.mailed_since(work, address_hash=person.address_hash, period=MONTH) < a_month
-    )

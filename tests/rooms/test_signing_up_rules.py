@@ -14,7 +14,7 @@ from newsletter.deliveries.models import Delivery, DeliveryState
 from newsletter.operations.sending import TRANSACTIONAL, send_due
 from newsletter.subscribers import queries as subscribers
 from newsletter.subscriptions import actions, leaving, preferences, queries
-from newsletter.subscriptions.models import EndReason, Request, Subscription, SubscriptionState
+from newsletter.subscriptions.models import BudgetEntry, EndReason, Request, Subscription, SubscriptionState
 
 ADDRESS = "lectrice@example.com"
 
@@ -73,7 +73,7 @@ def test_a_second_request_that_mails_nothing_neither_changes_nor_prolongs_the_fi
         with parts.database.work() as work:  # the budget is spent for the month
             for _ in range(3):
                 work.session.add(
-                    actions.BudgetEntry(
+                    BudgetEntry(
                         address_hash=wishes(parts)[0].subscriber.address_hash, mailed_at=work.now, answered_at=None
                     )
                 )
