@@ -177,14 +177,14 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _complete(said: Description, base_url: str) -> NewNewsletter:
     languages = said.languages or _languages_of(said.names)
-    names = _in_all(said.names, languages)
+    names = in_all(said.names, languages)
     return NewNewsletter(
         slug=said.slug,
         names=names,
-        institution={**names, **_in_all(said.institution, languages)},
+        institution={**names, **in_all(said.institution, languages)},
         mail_domain=said.mail_domain or _domain_of(base_url),
-        promises=_in_all(said.promise, languages),
-        postal_address=_in_all(said.postal_address, languages),
+        promises=in_all(said.promise, languages),
+        postal_address=in_all(said.postal_address, languages),
         cndp_reference=said.cndp_reference,
         languages=languages,
         time_zone=said.time_zone,
@@ -202,14 +202,15 @@ def _languages_of(names: Texts) -> list[str]:
     return list(LANGUAGES) if ANY_LANGUAGE in names else [code for code in LANGUAGES if code in names] or list(names)
 
 
-def _in_all(texts: Texts, languages: Sequence[str]) -> Texts:
+def in_all(texts: Texts, languages: Sequence[str]) -> Texts:
+    """Return the texts by language, one that was given without a language in each that has none of its own."""
     common = texts.get(ANY_LANGUAGE)
     found = {code: texts.get(code) or common for code in {**dict.fromkeys(languages), **texts} if code != ANY_LANGUAGE}
     return {code: text for code, text in found.items() if text}
 
 
 def _topic(topic: _Topic, languages: Sequence[str]) -> NewTopic:
-    names = _in_all(topic.names, languages)
+    names = in_all(topic.names, languages)
     return NewTopic(topic.slug, names or dict.fromkeys(languages, topic.slug.replace("-", " ").capitalize()))
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import click
 
 from newsletter.base.clock import zone
+from newsletter.base.errors import InvalidInput
 from newsletter.base.languages import named
 from newsletter.bootstrap import Parts
 from newsletter.cli.describing import (
     UNSET_DOMAIN,
     describe,
+    in_all,
     read_daily,
     read_monthly,
     read_texts,
@@ -26,14 +28,15 @@ from newsletter.cli.wording import moment_text, rhythm_text, rhythms_text
 from newsletter.db.database import Work
 from newsletter.issues.schedule import next_slot
 from newsletter.newsletters import queries
-from newsletter.newsletters.actions import add_newsletter
+from newsletter.newsletters.actions import Changes, add_newsletter, edit_newsletter
+from newsletter.newsletters.logos import put_logo
 from newsletter.newsletters.models import Frequency, Newsletter
 from newsletter.subscriptions.queries import audience_counts
 
 
 @click.group()
 def newsletters() -> None:
-    """Add and list newsletters."""
+    """Add, change and list newsletters."""
 
 
 @newsletters.command()
@@ -66,6 +69,51 @@ def add(file: Path | None, at: str | None, **options: Any) -> None:
     show_lines(lines)
     say()
     say("Next: newsletter sources add URL-or-file")
+
+
+@newsletters.command()
+@click.argument("slug")
+@click.option("--name", multiple=True, metavar="[LANG=]NAME", help="Its name.")
+@click.option("--institution", multiple=True, metavar="[LANG=]NAME", help="Who publishes it.")
+@click.option("--promise", multiple=True, metavar="[LANG=]TEXT", help="One sentence: what, and how often.")
+@click.option("--postal-address", multiple=True, metavar="[LANG=]TEXT", help="For the footer of every mail.")
+@click.option("--cndp", metavar="REFERENCE", help="The CNDP's reference (law 09-08).")
+@click.option("--owner", metavar="ADDRESS", help="Whom readers write to about their rights.")
+@click.option("--accent", metavar="#RRGGBB", help="The colour of titles and buttons.")
+@click.option("--logo", type=click.Path(path_type=Path), metavar="FILE", help="SVG, PNG, JPEG or WebP, up to 100 kB.")
+@click.option("--no-logo", is_flag=True, help="Show none any more.")
+def edit(slug: str, logo: Path | None, *, no_logo: bool, **options: Any) -> None:
+    """Change what a newsletter says of itself."""
+    with opened() as parts:
+        content = None if logo is None else _read(logo)
+        with parts.database.work() as work:
+            newsletter = queries.by_slug(work, slug)
+            edit_newsletter(work, newsletter=newsletter, changes=_changes(options, newsletter))
+            if content is not None or no_logo:
+                put_logo(work, newsletter=newsletter, content=content)
+    say(f"Changed the newsletter “{slug}”: pages and mails say so from now on.")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _changes(options: dict[str, Any], newsletter: Newsletter) -> Changes:
+    def texts(name: str) -> dict[str, str]:
+        return in_all(read_texts(options[name]), newsletter.languages)
+
+    return Changes(
+        names=texts("name"),
+        institution=texts("institution"),
+        promises=texts("promise"),
+        postal_address=texts("postal_address"),
+        cndp_reference=options["cndp"],
+        owner=options["owner"],
+        accent=options["accent"],
+    )
 
 
 @newsletters.command("list")

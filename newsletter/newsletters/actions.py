@@ -1,4 +1,4 @@
-"""Adding newsletters."""
+"""Adding newsletters, and changing what they say of themselves."""
 
 from __future__ import annotations
 
@@ -94,6 +94,46 @@ def add_newsletter(work: Work, *, new: NewNewsletter) -> Newsletter:
     return newsletter
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a newsletter is to say of itself from now on; None leaves it as it is, a text by language adds to those."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    institution: Mapping[str, str] = field(default_factory=dict)
+    promises: Mapping[str, str] = field(default_factory=dict)
+    postal_address: Mapping[str, str] = field(default_factory=dict)
+    cndp_reference: str | None = None
+    owner: str | None = None
+    accent: str | None = None
+
+
+def edit_newsletter(work: Work, *, newsletter: Newsletter, changes: Changes) -> None:
+    """Change what a newsletter says of itself; its slug, domain and languages stay for ever. Safe to repeat.
+
+    :raises InvalidInput: naming what cannot be used
+    """
+    for name in ("names", "institution", "promises", "postal_address"):
+        texts: Mapping[str, str] = getattr(changes, name)
+        for code in texts:
+            if code not in newsletter.languages:
+                raise InvalidInput(f"“{newsletter.slug}” does not come in “{code}”")
+        if texts:
+            setattr(newsletter, name, {**getattr(newsletter, name), **texts})
+    if changes.cndp_reference is not None:
+        newsletter.cndp_reference = changes.cndp_reference
+    if changes.owner is not None:
+        newsletter.owner = read_address(changes.owner).mailed
+    if changes.accent is not None:
+        _check_accent(changes.accent)
+        newsletter.accent = changes.accent
+    work.session.flush()
+
+
+def _check_accent(accent: str) -> None:
+    if not _ACCENT.fullmatch(accent):
+        raise InvalidInput(f"“{accent}” is no colour such as #0B5D3B")
+
+
 def _check(new: NewNewsletter) -> None:
     for slug in (new.slug, *(topic.slug for topic in new.topics)):
         if not _SLUG.fullmatch(slug):
@@ -101,8 +141,7 @@ def _check(new: NewNewsletter) -> None:
     _check_languages(new)
     if not _DOMAIN.fullmatch(new.mail_domain):
         raise InvalidInput(f"“{new.mail_domain}” is no mail domain (ASCII, lower case)")
-    if not _ACCENT.fullmatch(new.accent):
-        raise InvalidInput(f"“{new.accent}” is no colour such as #0B5D3B")
+    _check_accent(new.accent)
     for address in filter(None, (new.sender, new.confirmation_sender, new.owner)):
         read_address(address)
     if not new.topics:

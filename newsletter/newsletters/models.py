@@ -58,6 +58,7 @@ class Newsletter(Table):
 
     topics: Mapped[list[Topic]] = relationship(order_by="Topic.position", back_populates="newsletter")
     rhythms: Mapped[list[Rhythm]] = relationship(order_by="Rhythm.id", back_populates="newsletter")
+    logo: Mapped[Logo | None] = relationship(lazy="selectin", cascade="all, delete-orphan")
 
     def list_id(self, language: str) -> str:
         """The List-Id of a language, constant for ever (RFC 2919)."""
@@ -71,7 +72,7 @@ class Logo(Table):
 
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id"), primary_key=True)
     media_type: Mapped[str] = mapped_column(String(40))
-    content: Mapped[bytes] = mapped_column(LargeBinary)
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
 
 class Topic(Table):

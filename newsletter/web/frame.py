@@ -34,6 +34,7 @@ def page(
         template,
         letterhead=letterhead(newsletters),
         theme=_theme(newsletters),
+        logo=_logo(newsletters),
         alternates=alternates,
         newsletters=newsletters,
         **context,
@@ -56,6 +57,14 @@ def home_in_other_languages() -> list[Alternate]:
     """Return the sign-up page in each other language."""
     others = (language for language in LANGUAGES.values() if language is not spoken())
     return [Alternate(language, url_for("signup.form", lang=language.code)) for language in others]
+
+
+def _logo(newsletters: Sequence[Newsletter]) -> str | None:
+    """Return the address of the logo, where all newsletters are one institution's and one has a logo."""
+    with_logo = [newsletter for newsletter in newsletters if newsletter.logo is not None]
+    if not with_logo or letterhead(newsletters) is None:
+        return None
+    return url_for("theme.picture", newsletter=with_logo[0].slug)
 
 
 def _theme(newsletters: Sequence[Newsletter]) -> str | None:

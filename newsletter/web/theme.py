@@ -1,10 +1,11 @@
-"""Each newsletter's accent as a small style sheet, so that no page needs a style of its own."""
+"""Each newsletter's accent as a small style sheet, so that no page needs a style of its own; and its logo."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, make_response, render_template
 from flask.typing import ResponseReturnValue
 
+from newsletter.base.errors import NotFound
 from newsletter.mail.rendering import palette
 from newsletter.newsletters import queries
 from newsletter.web.current import parts
@@ -19,6 +20,19 @@ def sheet(newsletter: str) -> ResponseReturnValue:
         colours = palette(queries.by_slug(work, newsletter).accent)
     answer: Response = make_response(render_template("public/theme.css", colours=colours))
     answer.mimetype = "text/css"
+    answer.cache_control.public = True
+    answer.cache_control.max_age = 3600
+    return answer
+
+
+@blueprint.get("/<slug:newsletter>/logo")
+def picture(newsletter: str) -> ResponseReturnValue:
+    with parts().database.reading() as work:
+        found = queries.by_slug(work, newsletter).logo
+        if found is None:
+            raise NotFound(f"“{newsletter}” has no logo")
+        answer: Response = make_response(found.content)
+        answer.mimetype = found.media_type
     answer.cache_control.public = True
     answer.cache_control.max_age = 3600
     return answer
