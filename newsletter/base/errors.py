@@ -37,6 +37,14 @@ class Unavailable(NewsletterError):
     """Something outside does not answer; trying later may help (HTTP 503, exit 75)."""
 
     code = "unavailable"
+    retry_after = 60  # seconds
+
+
+class TooMany(Unavailable):
+    """More was asked from one place than an hour takes; later it will be taken (HTTP 429)."""
+
+    code = "too_many"
+    retry_after = 3600
 
 
 class ConfigError(NewsletterError):

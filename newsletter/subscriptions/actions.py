@@ -15,7 +15,7 @@ from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Frequency, Newsletter
 from newsletter.subscribers import actions as subscriber_actions
 from newsletter.subscribers.models import Subscriber
-from newsletter.subscriptions import budgets, queries
+from newsletter.subscriptions import budgets, limits, queries
 from newsletter.subscriptions.answering import answer_by_mail
 from newsletter.subscriptions.evidence import Shown, witness
 from newsletter.subscriptions.models import (
@@ -52,8 +52,10 @@ class SignUp:
     network: str | None = None
 
 
-def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes) -> None:
+def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes, wait: timedelta | None = None) -> None:
     """Take the first step of the double opt-in. The answer is the same for every address; the rest goes by mail.
+
+    The mail does not leave before `wait`.
 
     :raises InvalidInput: if the address, a topic, a language or the frequency cannot be used
     :raises NotFound: if there is no such newsletter
@@ -72,7 +74,10 @@ def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes) -> 
     kind = RequestKind.CONFIRMATION if any(pending) else RequestKind.ALREADY_SUBSCRIBED
     if is_mailed:
         budgets.spend(work, address_hash=person.address_hash)
-        answer_by_mail(work, person, kind, newsletter_id=wishes[0].newsletter.id, spoken=sign_up.page_language)
+        first = wishes[0].newsletter.id
+        answer_by_mail(work, person, kind, newsletter_id=first, spoken=sign_up.page_language, wait=wait)
+        if kind is RequestKind.CONFIRMATION:
+            limits.count_mailed(work)
 
 
 def confirm(
@@ -99,7 +104,9 @@ def confirm(
     for subscription in pending:
         subscription.activate(work.now, watermark=watermark)
         witness(work, subscription, ConsentKind.CONFIRMED, request.language, Shown(text_shown, CONFIRM_FORM))
-    request.answered_at = request.answered_at or work.now
+    if request.answered_at is None:
+        request.answered_at = work.now
+        limits.count_confirmed(work)
     queries.answer_budget(work, address_hash=request.subscriber.address_hash)
     work.session.flush()
     return queries.of_subscriber(work, request.subscriber_id, SubscriptionState.ACTIVE)

@@ -17,6 +17,7 @@ from newsletter.bootstrap import Parts
 from newsletter.mail.rendering import direction_of_text, runs
 from newsletter.web import (
     archive,
+    asking,
     confirming,
     current,
     errors,
@@ -34,7 +35,7 @@ from newsletter.web.mounting import Mounted
 
 LARGEST_FORM = 64 * 1024
 MOST_FIELDS = 500
-ROOMS = (signup, confirming, leaving, preferences, archive, theme, health)
+ROOMS = (signup, asking, confirming, leaving, preferences, archive, theme, health)
 
 
 class Site(Flask):

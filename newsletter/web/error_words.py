@@ -83,6 +83,13 @@ BY_STATUS = {
             "the form asks for."
         ),
     ),
+    429: Words(
+        N_("Too many sign-ups come from your network just now"),
+        N_(
+            "Many people may share it. Nothing was lost and nobody is shut out: wait an hour and send the form "
+            "once more, or use another connection."
+        ),
+    ),
     500: Words(
         N_("Something went wrong on our side"),
         N_("It is not your doing, and what was saved before is safe. Please try again later."),

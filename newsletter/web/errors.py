@@ -14,6 +14,7 @@ from newsletter.base.errors import (
     InvalidToken,
     NewsletterError,
     NotFound,
+    TooMany,
     Unavailable,
 )
 from newsletter.newsletters import queries
@@ -27,6 +28,7 @@ STATUS: dict[type[NewsletterError], int] = {
     NotFound: 404,
     InvalidInput: 400,
     Conflict: 409,
+    TooMany: 429,
     Unavailable: 503,
     ConfigError: 503,  # for a visitor it is the same: nothing was done, come back later
 }
@@ -43,8 +45,8 @@ def of_ours(error: NewsletterError) -> ResponseReturnValue:
     if status >= 500:
         current_app.logger.error("%s: %s", error.code, error.message)
     answer = _error_page(BY_CODE.get(error.code) or BY_STATUS[status], status)
-    if status == 503:
-        answer.headers["Retry-After"] = "60"
+    if status in {429, 503}:
+        answer.headers["Retry-After"] = str(getattr(error, "retry_after", Unavailable.retry_after))
     return answer
 
 

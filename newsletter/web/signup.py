@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from newsletter.base.addresses import masked, read_address
 from newsletter.newsletters import queries
 from newsletter.newsletters.models import Newsletter
-from newsletter.subscriptions import actions
+from newsletter.web.asking import ask
 from newsletter.web.current import parts
 from newsletter.web.frame import home_in_other_languages, letterhead, page
 from newsletter.web.problems import Problem
@@ -49,7 +49,7 @@ def subscribe(lang: str) -> ResponseReturnValue:
         if problems:
             return _form_page(newsletters, filled, problems)
         sign_up = sign_up_of(filled, page_language=lang, text_shown=consent(newsletters))
-        actions.request_subscription(work, sign_up=sign_up, address_key=parts().address_key)
+        ask(work, sign_up, proof=request.form.get("proof"), page_token=None, trap="")
     return page(
         "public/look_in_your_mail.html",
         newsletters=newsletters,
