@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import Response, g, request
 
 from newsletter.web.speech import depends_on_header
 
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+POLICY = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def allow(**directives: str) -> None:
+    """Let the page that is answered with do what others may not; `script_src` stands for script-src."""
+    g.policy = {**g.get("policy", {}), **{name.replace("_", "-"): value for name, value in directives.items()}}
 
 
 def add_headers(response: Response) -> Response:
     """Put our headers on an answer."""
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Content-Security-Policy"] = _policy()
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
@@ -23,6 +33,10 @@ def add_headers(response: Response) -> Response:
     if depends_on_header():
         response.vary.add("Accept-Language")
     return response
+
+
+def _policy() -> str:
+    return "; ".join(f"{directive} {sources}" for directive, sources in {**POLICY, **g.get("policy", {})}.items())
 
 
 def _is_private(response: Response) -> bool:
