@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
+from newsletter.base import languages
 from newsletter.base.clock import Clock, SystemClock
 from newsletter.base.config import Settings
 from newsletter.base.errors import ConfigError
@@ -45,10 +46,11 @@ class Parts:
 def build(settings: Settings, *, clock: Clock | None = None) -> Parts:
     """Build the parts; nothing is connected yet.
 
-    :raises ConfigError: if the home was not initialised, or a DKIM key cannot be used
+    :raises ConfigError: if the home was not initialised, a catalogue or a DKIM key cannot be used
     """
     if not settings.keys or not settings.address_key.get_secret_value():
         raise ConfigError("NEWSLETTER_SECRET_KEYS or NEWSLETTER_ADDRESS_KEY is missing: run `newsletter init`")
+    languages.learn(settings.catalogues)
     clock = clock or SystemClock()
     links = Links(base_url=settings.base_url, keys=settings.keys)
     templates = MailTemplates()

@@ -20,7 +20,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
-from babel import Locale
 from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
 from jinja2.runtime import Context
@@ -173,8 +172,8 @@ def _spoken_date(context: Context, day: date, *, with_year: bool = False) -> str
 @pass_context
 def _spoken_language(context: Context, code: str, own_name: str) -> str:
     """Name a language in the reader's own (anglais, الإنجليزية); `own_name` is for one that CLDR does not know."""
-    names = Locale.parse(languages.language(context["language"]).locale).languages
-    return str(names.get(str(code), str(own_name)))
+    name = languages.language_name(str(code), spoken=context["language"])
+    return str(own_name) if name == str(code) else name
 
 
 @pass_context

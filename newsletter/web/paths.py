@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Map
 
 from newsletter.base.languages import LANGUAGES
 
 
 class SpokenLanguage(BaseConverter):
-    """One of our languages."""
+    """One of the languages that we speak when the application is built."""
 
-    regex = "|".join(LANGUAGES)
+    def __init__(self, map: Map) -> None:  # noqa: A002 (Werkzeug's own name)
+        super().__init__(map)
+        self.regex = "|".join(LANGUAGES)
 
 
 class Slug(BaseConverter):

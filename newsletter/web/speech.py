@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, cast
 
-from babel import Locale
-from babel.lists import format_list
 from flask import g, has_request_context, request
 from markupsafe import Markup, escape
 
 from newsletter.base.languages import LANGUAGES, SOURCE_LANGUAGE, Language, direction_of, spoken_date, translations
-
-DEFAULT = next(iter(LANGUAGES))
+from newsletter.base.languages import language_name as name_of
 
 
 def N_(message: str) -> str:  # noqa: N802 (gettext's own name)
@@ -55,6 +52,14 @@ def translate_number(singular: str, plural: str, number: int) -> str:
     return str(translations(spoken().code).ngettext(singular, plural, number))
 
 
+_JOINED = {
+    ("and", False): N_("%(start)s, %(next)s"),
+    ("and", True): N_("%(start)s and %(next)s"),
+    ("or", False): N_("%(start)s, %(other)s"),
+    ("or", True): N_("%(start)s or %(other)s"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """A name and the language it is in, which is not the page's where that has none."""
@@ -81,13 +86,17 @@ def said(names: Mapping[str, str]) -> Said:
 
 def language_name(code: str) -> str:
     """Write a language's name in the page's language."""
-    return str(Locale.parse(spoken().locale).languages.get(code, code))
+    return name_of(code, spoken=spoken().code)
 
 
 def listed(items: Iterable[str], word: Literal["and", "or"] = "and") -> Markup:
     """Join as a sentence does: A, B and C. What is not markup is escaped."""
-    style: Literal["standard", "or"] = "standard" if word == "and" else "or"
-    return Markup(format_list([str(escape(item)) for item in items], style=style, locale=spoken().locale))  # noqa: S704 (escaped)
+    first, *rest = [escape(item) for item in items] or [Markup("")]
+    so_far = first
+    for position, item in enumerate(rest, 1):
+        message = _JOINED[word, position == len(rest)]
+        so_far = Markup(translate(message)) % {"start": so_far, "next": item, "other": item}  # noqa: S704 (a catalogue's, not a reader's)
+    return so_far
 
 
 def day(moment: date | datetime) -> str:
@@ -103,4 +112,5 @@ def _from_path() -> Language | None:
 
 def _from_header() -> Language:
     g.negotiated = True
-    return LANGUAGES[request.accept_languages.best_match(list(LANGUAGES), default=DEFAULT) or DEFAULT]
+    first = next(iter(LANGUAGES))
+    return LANGUAGES[request.accept_languages.best_match(list(LANGUAGES), default=first) or first]
