@@ -181,6 +181,9 @@ def _add_readers(work: Work, newsletter_id: int, count: int) -> None:
     now = f"'{work.now:%Y-%m-%d %H:%M:%S}'"
     work.session.execute(text(_PEOPLE.format(now=now)), values)
     work.session.execute(text(_SUBSCRIPTIONS.format(now=now)), {"newsletter": newsletter_id, "choice": chosen})
+    if not work.is_sqlite:  # rows that were given their numbers leave the sequence behind
+        for table in ("subscriber", "subscription"):
+            work.session.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {count})"))
 
 
 def _come_to_rest(database: Database) -> None:

@@ -1,0 +1,1 @@
+"""Visitors of the public site, the site they visit, and a bare one beside it."""
