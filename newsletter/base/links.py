@@ -133,6 +133,13 @@ class Links:
         """
         return self._undo.read(token, now=now, max_age=UNDO_FOR).numbers[0]
 
+    def read_old_undo(self, token: str) -> int:
+        """Return the ended subscription of a token of any age, to answer kindly in its language.
+
+        :raises InvalidToken: if it is not ours
+        """
+        return self._undo.read(token).numbers[0]
+
     # Leaving one topic: never expires
 
     def topic_token(self, subscription_id: int, topic_id: int) -> str:

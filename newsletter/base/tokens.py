@@ -87,8 +87,8 @@ class Tokens:
         return Read(numbers, made_at)
 
     def _decode(self, token: str) -> bytes:
-        folded = token.lower()
-        if len(folded) != self.width or not _ALPHABET.fullmatch(folded):
+        folded = token.lower()  # of a Kelvin sign it makes a k, too
+        if not token.isascii() or len(folded) != self.width or not _ALPHABET.fullmatch(folded):
             raise InvalidToken("this link was not made here")
         try:
             raw = base64.b32decode(folded.upper() + "=" * (-len(folded) % 8))
