@@ -35,6 +35,7 @@ from newsletter.db.database import Work
 from newsletter.deliveries.counting import Moves
 from newsletter.deliveries.models import OPEN_STATES, Delivery, DeliveryState
 from newsletter.issues.models import Issue
+from newsletter.issues.pauses import end_pauses
 from newsletter.subscribers.models import Purpose, Subscriber
 from newsletter.subscribers.queries import is_closed
 from newsletter.subscriptions.models import Subscription, SubscriptionState
@@ -97,9 +98,14 @@ def next_slice(work: Work, issue: Issue, *, size: int) -> Slice | None:
     return None if high is None else Slice(issue, issue.planned_to, high)
 
 
-def subscriptions_in(work: Work, readers: Slice) -> Select[int]:
+def subscriptions_in(readers: Slice) -> Select[int]:
     """Return the query of a slice's subscriptions."""
-    return select(Subscription.id).where(*_in_slice(work, readers))
+    return select(Subscription.id).where(*_in_slice(readers))
+
+
+def end_pauses_in(work: Work, readers: Slice) -> None:
+    """End the pauses of a slice's readers that are over at this moment: they are in the audience."""
+    end_pauses(work, among=_in_range(readers))
 
 
 def any_deferred(work: Work, issue: Issue) -> bool:
@@ -159,14 +165,13 @@ def _audience(issue: Issue) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _in_slice(work: Work, readers: Slice) -> tuple[ColumnElement[bool], ...]:
+def _in_slice(readers: Slice) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a Subscription is one of a slice's; paused readers are not in the audience."""
-    return (
-        *_audience(readers.issue),
-        Subscription.id > readers.low,
-        Subscription.id <= readers.high,
-        or_(Subscription.paused_until.is_(None), Subscription.paused_until <= work.now),
-    )
+    return (*_in_range(readers), Subscription.paused_until.is_(None))
+
+
+def _in_range(readers: Slice) -> tuple[ColumnElement[bool], ...]:
+    return (*_audience(readers.issue), Subscription.id > readers.low, Subscription.id <= readers.high)
 
 
 def _wanted(work: Work, readers: Slice) -> Select[tuple[object, ...]]:
@@ -189,5 +194,5 @@ def _wanted(work: Work, readers: Slice) -> Select[tuple[object, ...]]:
         )
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .outerjoin(earlier, and_(earlier.subscription_id == Subscription.id, is_open(earlier), *ranges))
-        .where(*_in_slice(work, readers))
+        .where(*_in_slice(readers))
     )

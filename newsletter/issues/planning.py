@@ -101,10 +101,11 @@ def prepare_slice(
     readers = gathering.next_slice(work, issue, size=size or (SLICE_SQLITE if work.is_sqlite else SLICE_POSTGRESQL))
     if readers is None:
         return None
+    gathering.end_pauses_in(work, readers)
     if gathering.any_deferred(work, issue):
         uncertain = deciding.expire_deferred(
             work,
-            subscriptions=gathering.subscriptions_in(work, readers),
+            subscriptions=gathering.subscriptions_in(readers),
             keep_batch=issue.batch_id,
             reason=SLOT_PASSED,
             moves=moves,

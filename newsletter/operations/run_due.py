@@ -13,6 +13,7 @@ from newsletter.deliveries.models import LaneName
 from newsletter.issues import actions, planning, queries
 from newsletter.issues.books import Books, books
 from newsletter.issues.models import IssueState
+from newsletter.issues.pauses import end_pauses
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.operations.fetching import FetchResult, fetch_all
 from newsletter.operations.reconciling import reconcile
@@ -62,6 +63,7 @@ def run_due(postroom: Postroom, *, progress: Progress = _quiet) -> Report:
     database = postroom.database
     with database.work() as work:
         report.expired = subscription_actions.end_unconfirmed(work)
+        end_pauses(work)
     for result in fetch_all(database):
         progress(f"fetched {result.url}")
         report.fetched.append(result)

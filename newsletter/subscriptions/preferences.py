@@ -132,7 +132,7 @@ def resume(work: Work, *, subscription: Subscription, shown: Shown | None = None
 def _hold_active(work: Work, subscription: Subscription) -> None:
     """Let one work at a time act for this reader, and see the subscription as it is now."""
     queries.lock(work, subscription.subscriber_id)
-    work.session.refresh(subscription)
+    work.session.refresh(subscription, with_for_update={"of": Subscription, "key_share": True})
     if subscription.state is not SubscriptionState.ACTIVE:
         raise Conflict("only an active subscription can be changed", code="not_active")
 

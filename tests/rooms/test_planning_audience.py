@@ -18,6 +18,7 @@ from newsletter.issues.models import IssueState
 from newsletter.mail.port import Outcome
 from newsletter.operations.run_due import run_due
 from newsletter.subscriptions.models import Subscription
+from newsletter.subscriptions.preferences import pause
 
 
 @pytest.fixture
@@ -45,7 +46,8 @@ def test_a_reader_who_pauses_is_in_no_audience_and_gets_it_all_afterwards(ground
     reader = make_reader(parts, "one@example.org")
     (one,) = publish(ground, entry("un"))
     with ground.database.work() as work:
-        work.session.get_one(Subscription, reader.id).paused_until = ground.clock.now() + timedelta(days=8)
+        reader_now = work.session.get_one(Subscription, reader.id)
+        pause(work, subscription=reader_now, until=work.now + timedelta(days=8), catches_up=True)
     paused = open_weekly(ground)
     plan(ground, paused)
     assert books_of(ground, paused).audience == 0
