@@ -1,8 +1,10 @@
-"""Putting a mail into the outbox."""
+"""Putting a mail into the outbox; what the rows of one subscription become when another continues it."""
 
 from __future__ import annotations
 
 from datetime import datetime
+
+from sqlalchemy import update
 
 from newsletter.db.database import Work
 from newsletter.deliveries.models import Delivery, DeliveryState
@@ -33,3 +35,17 @@ def put(
     work.session.add(delivery)
     work.session.flush()
     return delivery
+
+
+def hand_over(work: Work, *, from_subscription: int, to_subscription: int) -> None:
+    """Let a subscription have the rows of the one that it continues, and so what these gave.
+
+    A row that a sender holds is waited for. Its result, if written later, is the new subscription's: the sender may
+    know the old number only, so nobody relies on the number that was claimed.
+    """
+    work.session.execute(
+        update(Delivery)
+        .where(Delivery.subscription_id == from_subscription)
+        .values(subscription_id=to_subscription)
+        .execution_options(synchronize_session=False)
+    )

@@ -184,16 +184,20 @@ def recipients(work: Work, subscription_ids: Sequence[int]) -> dict[int, Recipie
 
 
 _RAISE = Statement(
-    "UPDATE subscription SET watermark = issue.cut FROM issue "
-    "WHERE issue.batch_id = :batch_id AND subscription.id {ids} AND subscription.watermark < issue.cut"
+    "UPDATE subscription SET watermark = issue.cut FROM issue, delivery "
+    "WHERE issue.batch_id = :batch_id AND delivery.id {ids} AND subscription.id = delivery.subscription_id "
+    "AND subscription.watermark < issue.cut"
 )
 
 
 def raise_watermarks(work: Work, given: Iterable[Claimed]) -> None:
-    """Set watermark = max(watermark, cut) for whoever was, or may have been, given these."""
+    """Set watermark = max(watermark, cut) for whoever was, or may have been, given these.
+
+    Whose a row is says the row: since it was claimed, another subscription may have taken up the reader's.
+    """
     by_batch: dict[int, list[int]] = {}
     for row in given:
         if row.subscription_id is not None:
-            by_batch.setdefault(row.batch_id, []).append(row.subscription_id)
-    for batch_id, subscription_ids in by_batch.items():
-        _RAISE.run(work, subscription_ids, batch_id=batch_id)
+            by_batch.setdefault(row.batch_id, []).append(row.id)
+    for batch_id, delivery_ids in by_batch.items():
+        _RAISE.run(work, delivery_ids, batch_id=batch_id)

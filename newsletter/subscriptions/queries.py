@@ -17,6 +17,7 @@ from newsletter.subscriptions.models import (
     BudgetEntry,
     Choice,
     Consent,
+    ConsentKind,
     EndReason,
     Form,
     Request,
@@ -38,6 +39,34 @@ def of_subscriber(work: Work, subscriber_id: int, *states: SubscriptionState) ->
     """Return a person's subscriptions in these states (all if none is named), oldest first."""
     wanted = _complete().where(Subscription.subscriber_id == subscriber_id).order_by(Subscription.id)
     return work.session.scalars(wanted.where(Subscription.state.in_(states)) if states else wanted).all()
+
+
+def last_of(work: Work, subscription_id: int) -> Subscription | None:
+    """Return what a subscription has become: the last of those that undo made of it, else itself; None if erased."""
+    chain = select(Subscription.id).where(Subscription.id == subscription_id).cte("chain", recursive=True)
+    chain = chain.union_all(select(Subscription.id).join(chain, Subscription.continues_id == chain.c.id))
+    last = select(func.max(chain.c.id)).scalar_subquery()
+    return work.session.scalars(_complete().where(Subscription.id == last)).one_or_none()
+
+
+def left_together(work: Work, subscription: Subscription, *, form_version: str) -> Sequence[Subscription]:
+    """Return what a person ended with this subscription by one press on this form, and had confirmed before."""
+    pressed = select(Consent.subscription_id).where(
+        Consent.kind == ConsentKind.LEFT, Consent.form_version == form_version
+    )
+    others = (
+        _complete()
+        .where(
+            Subscription.subscriber_id == subscription.subscriber_id,
+            Subscription.id != subscription.id,
+            Subscription.ended_at == subscription.ended_at,
+            Subscription.activated_at.is_not(None),
+            Subscription.id.in_(pressed),
+        )
+        .order_by(Subscription.id)
+    )
+    is_one = work.session.scalar(select(pressed.where(Consent.subscription_id == subscription.id).exists()))
+    return work.session.scalars(others).all() if is_one else []
 
 
 def open_one(work: Work, *, subscriber_id: int, newsletter_id: int) -> Subscription | None:
@@ -134,6 +163,13 @@ def requests_since(work: Work, *, subscriber_id: int, kind: RequestKind, period:
         .select_from(Request)
         .where(Request.subscriber_id == subscriber_id, Request.kind == kind, Request.created_at > work.now - period)
     ).one()
+
+
+def newest_request(work: Work, *, subscriber_id: int, kind: RequestKind) -> int | None:
+    """Return the number of a person's last request of a kind."""
+    return work.session.scalar(
+        select(func.max(Request.id)).where(Request.subscriber_id == subscriber_id, Request.kind == kind)
+    )
 
 
 def answer_budget(work: Work, *, address_hash: str) -> None:
