@@ -19,6 +19,7 @@ from newsletter.mail.port import MailBackend
 from newsletter.mail.registry import backend_from_url
 from newsletter.mail.rendering import MailTemplates
 from newsletter.operations.sending import Postroom
+from newsletter.privacy.erasures import ErasureLog
 from newsletter.subscriptions.lane import RequestLane
 
 
@@ -41,6 +42,11 @@ class Parts:
         return Postroom(
             self.database, self.backend, self.lanes, window=self.settings.window, in_doubt=self.settings.in_doubt
         )
+
+    @property
+    def erasures(self) -> ErasureLog:
+        """Who was erased, kept apart from the database."""
+        return ErasureLog(self.settings.home)
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Parts:

@@ -14,7 +14,7 @@ from newsletter.base.config import load_settings
 from newsletter.base.errors import ConfigError, InvalidInput, NewsletterError, Unavailable
 from newsletter.bootstrap import Parts, build
 from newsletter.cli.printing import complain, one_line
-from newsletter.operations.readiness import require_ready
+from newsletter.operations.readiness import make_ready
 
 BAD_INPUT = 65
 TRY_LATER = 75
@@ -79,7 +79,7 @@ def opened(at: str | None = None) -> Iterator[Parts]:
     """
     parts = build(load_settings(), clock=None if at is None else SetClock(read_moment(at)))
     try:
-        require_ready(parts.database)
+        make_ready(parts.database, parts.erasures)
         yield parts
     finally:
         parts.database.close()

@@ -6,6 +6,8 @@ from sqlalchemy import text
 
 from newsletter.db import migrations, moving
 from newsletter.db.database import Database
+from newsletter.privacy.actions import erase_anew
+from newsletter.privacy.erasures import ErasureLog
 
 
 def require_answer(database: Database) -> None:
@@ -15,6 +17,16 @@ def require_answer(database: Database) -> None:
     """
     with database.reading() as work:
         work.session.execute(text("SELECT 1"))
+
+
+def make_ready(database: Database, erasures: ErasureLog) -> None:
+    """Make sure that the database can be worked on, and that a restored backup brings nobody back who was erased.
+
+    :raises Unavailable: if it does not answer
+    :raises ConfigError: telling what to run, or that the log of erasures cannot be read
+    """
+    require_ready(database)
+    erase_anew(database, erasures)
 
 
 def require_ready(database: Database) -> None:

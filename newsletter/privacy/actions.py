@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from newsletter.db.database import Database, Work
 from newsletter.deliveries.models import Delivery
@@ -13,7 +13,7 @@ from newsletter.subscribers import actions as subscriber_actions
 from newsletter.subscribers.models import Subscriber, SuppressionReason
 from newsletter.subscriptions import queries as subscription_queries
 from newsletter.subscriptions.evidence import Shown, witness
-from newsletter.subscriptions.models import ConsentKind, EndReason
+from newsletter.subscriptions.models import ConsentKind, EndReason, Request
 
 
 def erase(work: Work, *, person: Subscriber, log: ErasureLog, shown: Shown | None = None, spoken: str = "") -> bool:
@@ -76,6 +76,14 @@ def _carry_out(work: Work, subscriber_id: int, *, shown: Shown | None = None, sp
         update(Delivery)
         .where(Delivery.subscriber_id == subscriber_id, Delivery.reply.is_not(None))
         .values(reply=None)
+        .execution_options(**QUIETLY)
+    )
+    # Somebody else may have asked to move to this address, or have left it lately.
+    own = select(Subscriber.address_hash).where(Subscriber.id == subscriber_id).scalar_subquery()
+    work.session.execute(
+        update(Request)
+        .where(Request.address_hash == own, Request.address.is_not(None))
+        .values(address=None)
         .execution_options(**QUIETLY)
     )
     for subscription in subscription_queries.of_subscriber(work, subscriber_id, *subscription_queries.OPEN):

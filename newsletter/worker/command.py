@@ -10,7 +10,7 @@ import click
 from newsletter.base.config import load_settings
 from newsletter.base.errors import ConfigError
 from newsletter.bootstrap import build
-from newsletter.operations.readiness import require_ready
+from newsletter.operations.readiness import make_ready
 from newsletter.operations.sending import Postroom
 from newsletter.operations.stopping import stop_on_signals
 from newsletter.worker.loop import send_in_threads
@@ -35,7 +35,7 @@ def worker(*, all_lanes: bool, cluster: bool, transactional: int, digests: int |
         raise click.UsageError("a worker needs something to do: --transactional or --digests above 0")
     parts = build(load_settings())
     try:
-        require_ready(parts.database)
+        make_ready(parts.database, parts.erasures)
         with stop_on_signals() as stop:
             click.echo(f"{_what(transactional, digests)} to {parts.backend.describe()}. Ctrl-C stops.")
             send = _send_in_cluster if cluster else send_in_threads
