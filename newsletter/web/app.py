@@ -31,11 +31,12 @@ from newsletter.web import (
     speech,
     theme,
 )
+from newsletter.web.api import crossing, routes
 from newsletter.web.mounting import Mounted
 
 LARGEST_FORM = 64 * 1024
 MOST_FIELDS = 500
-ROOMS = (signup, asking, confirming, leaving, preferences, archive, theme, health)
+ROOMS = (signup, asking, confirming, leaving, preferences, archive, theme, health, routes, crossing)
 
 
 class Site(Flask):

@@ -1,4 +1,4 @@
-"""Each family of errors, once: its status and a kind page."""
+"""Each family of errors, once: its status and a kind page, or a problem where a program asks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from newsletter.base.errors import (
     Unavailable,
 )
 from newsletter.newsletters import queries
+from newsletter.web.api import problems
 from newsletter.web.current import parts
 from newsletter.web.error_words import BY_CODE, BY_STATUS, Words
 from newsletter.web.frame import home_in_other_languages, page
@@ -44,7 +45,10 @@ def of_ours(error: NewsletterError) -> ResponseReturnValue:
     status = next(STATUS[family] for family in type(error).__mro__ if family in STATUS)
     if status >= 500:
         current_app.logger.error("%s: %s", error.code, error.message)
-    answer = _error_page(BY_CODE.get(error.code) or BY_STATUS[status], status)
+    if problems.is_asked():
+        answer = problems.of_ours(error, status)
+    else:
+        answer = _error_page(BY_CODE.get(error.code) or BY_STATUS[status], status)
     if status in {429, 503}:
         answer.headers["Retry-After"] = str(getattr(error, "retry_after", Unavailable.retry_after))
     return answer
@@ -52,7 +56,10 @@ def of_ours(error: NewsletterError) -> ResponseReturnValue:
 
 def of_http(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
-    answer = _error_page(BY_STATUS.get(status) or BY_STATUS[400 if status < 500 else 500], status)
+    if problems.is_asked():
+        answer = problems.problem(status)
+    else:
+        answer = _error_page(BY_STATUS.get(status) or BY_STATUS[400 if status < 500 else 500], status)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer

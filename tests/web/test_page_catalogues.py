@@ -31,7 +31,7 @@ def said() -> frozenset[tuple[str, ...]]:
             for _, _, messages, _ in babel_extract(file, tuple(KEYWORDS), (), {"silent": "false"}):
                 texts = messages if isinstance(messages, tuple) else (messages,)
                 found.add(tuple(text for text in texts if text))
-    for path in Path(newsletter.web.__path__[0]).glob("*.py"):
+    for path in Path(newsletter.web.__path__[0]).rglob("*.py"):
         with path.open("rb") as file:
             for _, message, _, _ in extract("python", file, keywords=KEYWORDS):
                 found.add(message if isinstance(message, tuple) else (message,))
