@@ -172,8 +172,9 @@ def _spoken_date(context: Context, day: date, *, with_year: bool = False) -> str
 @pass_context
 def _spoken_language(context: Context, code: str, own_name: str) -> str:
     """Name a language in the reader's own (anglais, الإنجليزية); `own_name` is for one that CLDR does not know."""
-    name = languages.language_name(str(code), spoken=context["language"])
-    return str(own_name) if name == str(code) else name
+    written, own = str(code), str(own_name)
+    name = languages.language_name(written, spoken=context["language"])
+    return own if name == written else name
 
 
 @pass_context
