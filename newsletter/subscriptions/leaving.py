@@ -196,7 +196,7 @@ def _take_up(work: Work, ended: Subscription, text_shown: str) -> None:
 def _can_undo(work: Work, ended: Subscription) -> bool:
     return (
         ended.ended_at is not None
-        and work.now - ended.ended_at <= UNDO_FOR
+        and work.now - ended.ended_at.replace(microsecond=0) <= UNDO_FOR  # a token knows whole seconds
         and ended.activated_at is not None
         and ended.end_reason in OF_THEIR_OWN
         and not subscriber_queries.closed_among(work, [ended.subscriber_id], purpose=Purpose.NEWS)
