@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, exists, select
 
@@ -15,6 +15,13 @@ from newsletter.subscribers.models import Purpose, Subscriber, Suppression, Supp
 def by_address(work: Work, address: Address) -> Subscriber | None:
     """Return the person of this address, if known."""
     return work.session.scalars(select(Subscriber).where(Subscriber.address_key == address.key)).one_or_none()
+
+
+def by_hash(work: Work, address_hash: str) -> Sequence[Subscriber]:
+    """Return who has the address of this keyed hash now: one person or none."""
+    return work.session.scalars(
+        select(Subscriber).where(Subscriber.address_hash == address_hash, Subscriber.address.is_not(None))
+    ).all()
 
 
 def by_id(work: Work, subscriber_id: int) -> Subscriber:
@@ -51,6 +58,16 @@ def closed_among(work: Work, subscriber_ids: Iterable[int], *, purpose: Purpose)
     rows = work.session.scalars(
         select(Subscriber.id).where(
             Subscriber.id.in_(list(subscriber_ids)), is_closed(purpose) | Subscriber.address.is_(None)
+        )
+    )
+    return set(rows)
+
+
+def closed_hashes(work: Work, address_hashes: Iterable[str], *, purpose: Purpose) -> set[str]:
+    """Return which of these addresses, by their keyed hashes, are closed for this purpose."""
+    rows = work.session.scalars(
+        select(Suppression.address_hash).where(
+            Suppression.address_hash.in_(list(address_hashes)), Suppression.reason.in_(reasons_closing(purpose))
         )
     )
     return set(rows)

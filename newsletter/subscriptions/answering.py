@@ -42,7 +42,8 @@ def answer_by_mail(
 ) -> Request:
     """Write a request down and put its mail into the outbox, in the lane and for as long as its kind asks.
 
-    The mail goes to the person's address, or to the address `to` whose keyed hash is `to_hash`; not before `wait`.
+    The mail goes to the person's address, or to the address `to` whose keyed hash is `to_hash`; not before `wait`. The
+    request keeps the hash of where it goes: "never write to me again" closes that address, whoever has moved since.
     """
     request = Request(
         subscriber_id=person.id,
@@ -50,7 +51,7 @@ def answer_by_mail(
         kind=kind,
         language=spoken,
         address=None if to is None else to.mailed,
-        address_hash=to_hash,
+        address_hash=to_hash or person.address_hash,
         created_at=work.now,
     )
     work.session.add(request)
