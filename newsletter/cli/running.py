@@ -89,7 +89,8 @@ def _report_as_dict(report: Report) -> dict[str, Any]:
     return {
         "fetched": [asdict(result) for result in report.fetched],
         "transactional_accepted": report.transactional.accepted,
-        "unconfirmed_ended": report.expired,
+        "unconfirmed_ended": report.forgotten.get("unconfirmed", 0),
+        "forgotten": report.forgotten,
         "issues": [
             {
                 "id": each.id,

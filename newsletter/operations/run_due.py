@@ -1,4 +1,4 @@
-"""The one command that cron calls: fetch, open, plan, send everything due, finish.
+"""The one command that cron calls: fetch, open, plan, send everything due, finish, forget.
 
 Safe to run twice, at once, and late; what one run leaves undone the next one does.
 """
@@ -18,7 +18,7 @@ from newsletter.newsletters import queries as newsletter_queries
 from newsletter.operations.fetching import FetchResult, fetch_all
 from newsletter.operations.reconciling import reconcile
 from newsletter.operations.sending import TRANSACTIONAL, Postroom, Sent, send_due, transactional_beside
-from newsletter.subscriptions import actions as subscription_actions
+from newsletter.privacy.forgetting import forget
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Report:
     fetched: list[FetchResult] = field(default_factory=list)
     issues: list[IssueReport] = field(default_factory=list)
     transactional: Sent = field(default_factory=Sent)
-    expired: int = 0
+    forgotten: dict[str, int] = field(default_factory=dict)
     stopped: str | None = None
 
     def __bool__(self) -> bool:
@@ -62,7 +62,6 @@ def run_due(postroom: Postroom, *, progress: Progress = _quiet) -> Report:
     report = Report()
     database = postroom.database
     with database.work() as work:
-        report.expired = subscription_actions.end_unconfirmed(work)
         end_pauses(work)
     for result in fetch_all(database):
         progress(f"fetched {result.url}")
@@ -83,6 +82,8 @@ def run_due(postroom: Postroom, *, progress: Progress = _quiet) -> Report:
     _finish(database)
     report.stopped = report.transactional.stopped or sent.stopped
     report.issues = _reports(database, touched, before, sent)
+    if not report.stopped:
+        report.forgotten = forget(database, progress=progress)
     return report
 
 

@@ -1,0 +1,449 @@
+"""What has been kept long enough goes, and nothing that somebody still needs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from planning_parts import Ground, books_of, entry, lay, open_weekly, plan, publish
+from privacy_parts import (
+    ADDRESS,
+    NETWORK,
+    consents_of,
+    erase,
+    leave,
+    newer_rows,
+    person,
+    rich_reader,
+    row,
+    rows_with,
+    state,
+)
+from sqlalchemy import func, select, update
+
+from factories import ask, make_newsletter, make_reader
+from newsletter.base.addresses import address_hash
+from newsletter.base.clock import SetClock
+from newsletter.base.errors import InvalidToken, Unavailable
+from newsletter.bootstrap import Parts
+from newsletter.deliveries.models import Delivery, DeliveryState
+from newsletter.operations.run_due import run_due
+from newsletter.privacy import retention
+from newsletter.privacy.forgetting import forget
+from newsletter.privacy.history import NOBODY
+from newsletter.subscribers.models import Subscriber, Suppression, SuppressionReason
+from newsletter.subscriptions import leaving, queries
+from newsletter.subscriptions.models import (
+    BudgetEntry,
+    Consent,
+    ConsentKind,
+    Request,
+    Scope,
+    SignUpCount,
+    SpentProof,
+    Subscription,
+)
+
+A_DAY, A_MINUTE = timedelta(days=1), timedelta(minutes=1)
+
+
+@pytest.fixture
+def ground(parts: Parts, clock: SetClock) -> Ground:
+    return lay(parts, clock)
+
+
+@pytest.fixture
+def reader(parts: Parts) -> Subscription:
+    make_newsletter(parts)
+    return make_reader(parts, ADDRESS)
+
+
+def has_address(parts: Parts, subscriber_id: int) -> bool:
+    found = person(parts, subscriber_id)
+    return found is not None and found.address is not None
+
+
+def rows(parts: Parts, table: type[Any]) -> int:
+    with parts.database.reading() as work:
+        return work.session.scalars(select(func.count()).select_from(table)).one()
+
+
+def _of_persons(done: dict[str, int]) -> int:
+    return sum(done[name] for name in ("unconfirmed", "addresses", "networks", "request_addresses", "persons"))
+
+
+def test_whoever_does_not_confirm_is_gone_after_seven_days(parts: Parts, clock: SetClock) -> None:
+    make_newsletter(parts)
+    ask(parts, ADDRESS)
+    clock.advance(7 * A_DAY - A_MINUTE)
+    assert _of_persons(forget(parts.database)) == 0
+    assert rows_with(parts, ADDRESS)
+    clock.advance(A_MINUTE)
+    done = forget(parts.database)
+    assert (done["unconfirmed"], done["addresses"]) == (1, 1)
+    assert state(parts, 1) == ("ended", "expired")
+    assert rows_with(parts, ADDRESS) == {}
+
+
+def test_asking_once_more_gives_seven_days_once_more(parts: Parts, clock: SetClock) -> None:
+    make_newsletter(parts)
+    ask(parts, ADDRESS)
+    clock.advance(6 * A_DAY)
+    ask(parts, ADDRESS)
+    clock.advance(3 * A_DAY)
+    assert _of_persons(forget(parts.database)) == 0
+    assert rows_with(parts, ADDRESS)
+
+
+def test_an_address_goes_twenty_eight_days_after_leaving(parts: Parts, clock: SetClock, reader: Subscription) -> None:
+    clock.advance(100 * A_DAY)
+    leave(parts, reader.id)
+    clock.advance(28 * A_DAY - A_MINUTE)
+    forget(parts.database)
+    assert has_address(parts, reader.subscriber_id)
+    clock.advance(A_MINUTE)
+    assert forget(parts.database)["addresses"] == 1
+    assert rows_with(parts, ADDRESS) == {}
+    assert rows(parts, Consent) == 2  # the evidence stays
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+def test_an_address_stays_while_another_subscription_is_open_or_asked_for(
+    parts: Parts, clock: SetClock, reader: Subscription, confirms: bool
+) -> None:
+    make_newsletter(parts, slug="second")
+    leave(parts, reader.id)
+    clock.advance(27 * A_DAY)
+    (make_reader if confirms else ask)(parts, ADDRESS, slug="second")
+    clock.advance(3 * A_DAY)
+    forget(parts.database)
+    assert has_address(parts, reader.subscriber_id)
+    clock.advance(30 * A_DAY)
+    forget(parts.database)
+    assert has_address(parts, reader.subscriber_id) is confirms
+
+
+def test_leaving_one_of_two_lately_keeps_the_address(parts: Parts, clock: SetClock, reader: Subscription) -> None:
+    make_newsletter(parts, slug="second")
+    second = make_reader(parts, ADDRESS, slug="second")
+    leave(parts, reader.id)
+    clock.advance(20 * A_DAY)
+    leave(parts, second.id)
+    clock.advance(20 * A_DAY)
+    forget(parts.database)
+    assert has_address(parts, reader.subscriber_id)
+
+
+def test_an_unconfirmed_wish_does_not_shorten_what_leaving_promised(
+    parts: Parts, clock: SetClock, reader: Subscription
+) -> None:
+    make_newsletter(parts, slug="second")
+    clock.advance(A_DAY)
+    leave(parts, reader.id)
+    ask(parts, ADDRESS, slug="second")
+    clock.advance(8 * A_DAY)
+    done = forget(parts.database)
+    assert (done["unconfirmed"], done["addresses"]) == (1, 0)
+
+
+def test_a_network_is_kept_thirty_days(parts: Parts, clock: SetClock) -> None:
+    make_newsletter(parts)
+    reader = rich_reader(parts)
+    clock.advance(30 * A_DAY - A_MINUTE)
+    forget(parts.database)
+    assert NETWORK in {each.network for each in consents_of(parts, reader.id)}
+    clock.advance(A_MINUTE)
+    assert forget(parts.database)["networks"] == 1
+    assert {each.network for each in consents_of(parts, reader.id)} == {None}
+    assert has_address(parts, reader.subscriber_id)
+    evidence = consents_of(parts, reader.id)[2].evidence
+    assert evidence is not None
+    assert evidence["row"]["EMAIL"] == ADDRESS  # they still read us
+
+
+def test_a_request_loses_its_address_after_a_day_but_not_while_its_mail_is_on_its_way(
+    parts: Parts, clock: SetClock
+) -> None:
+    make_newsletter(parts)
+    rich_reader(parts)
+    clock.advance(A_DAY + A_MINUTE)
+    assert forget(parts.database)["request_addresses"] == 0
+    with parts.database.work() as work:
+        work.session.execute(update(Delivery).values(state=DeliveryState.ACCEPTED))
+        work.session.execute(update(Request).values(created_at=work.now))
+    clock.advance(A_DAY - A_MINUTE)
+    assert forget(parts.database)["request_addresses"] == 0
+    clock.advance(A_MINUTE)
+    assert forget(parts.database)["request_addresses"] == 1
+    assert rows_with(parts, f"new.{ADDRESS}") == {}
+
+
+def test_what_a_server_says_after_an_erasure_goes_too(parts: Parts, reader: Subscription) -> None:
+    erase(parts, reader.subscriber_id)
+    with parts.database.work() as work:
+        work.session.execute(update(Delivery).values(reply=f"550 <{ADDRESS}> unknown", state=DeliveryState.FAILED))
+    assert forget(parts.database)["late_replies"] == 1
+    assert rows_with(parts, ADDRESS) == {}
+
+
+def test_limits_and_budgets_are_kept_as_long_as_they_count(parts: Parts, clock: SetClock) -> None:
+    with parts.database.work() as work:
+        work.session.add(BudgetEntry(address_hash="0", mailed_at=work.now))
+        hour = work.now.replace(minute=0)
+        for back in range(4):
+            for scope in (Scope.ALL, Scope.DOMAIN):
+                work.session.add(SignUpCount(scope=scope, key="", hour=hour - back * A_DAY, count=1))
+        work.session.add(SpentProof(challenge="old", until=work.now))
+        work.session.add(SpentProof(challenge="new", until=work.now + A_MINUTE))
+    done = forget(parts.database)
+    assert (done["sign_up_counts"], done["proofs_of_work"], done["budget_entries"]) == (4, 1, 0)
+    assert (rows(parts, SignUpCount), rows(parts, SpentProof)) == (4, 1)
+    clock.advance(30 * A_DAY)
+    assert forget(parts.database)["budget_entries"] == 1
+    assert rows(parts, BudgetEntry) == 0
+
+
+def test_a_year_after_the_address_nothing_is_left_of_a_person_but_what_the_books_count(
+    parts: Parts, ground: Ground, clock: SetClock
+) -> None:
+    reader = rich_reader(parts)
+    make_reader(parts, "somebody@example.org")
+    publish(ground, entry("one"))
+    number = open_weekly(ground)
+    plan(ground, number)
+    run_due(parts.postroom)
+    before = books_of(ground, number)
+    assert before.accepted == before.audience == 2
+    erase(parts, reader.subscriber_id)
+    clock.advance(365 * A_DAY - A_MINUTE)
+    newer_rows(parts, clock)
+    assert person(parts, reader.subscriber_id) is not None
+    clock.advance(A_MINUTE)
+    keyed = address_hash(parts.address_key, ADDRESS)
+    assert forget(parts.database)["persons"] == 1
+    assert person(parts, reader.subscriber_id) is row(parts, Subscription, reader.id) is None
+    assert consents_of(parts, reader.id) == []
+    assert rows_with(parts, keyed) == {"suppression": 1}
+    with parts.database.reading() as work:
+        left = work.session.scalars(select(Delivery).where(Delivery.subscriber_id == reader.subscriber_id)).all()
+        assert not left
+        assert not work.session.scalars(select(Request).where(Request.subscriber_id == reader.subscriber_id)).all()
+    assert books_of(ground, number) == before
+    assert not any(forget(parts.database).values())
+
+
+def test_nobody_has_no_name_and_stands_there_once(parts: Parts, ground: Ground, clock: SetClock) -> None:
+    for number in range(3):
+        reader = make_reader(parts, f"reader{number}@example.org")
+        publish(ground, entry(f"piece{number}"))
+        plan(ground, open_weekly(ground))
+        run_due(parts.postroom)
+        erase(parts, reader.subscriber_id)
+    clock.advance(400 * A_DAY)
+    newer_rows(parts, clock)
+    assert rows_with(parts, "reader0@", "reader1@", "reader2@") == {}
+    with parts.database.reading() as work:
+        nobody = work.session.scalars(select(Subscriber).where(Subscriber.address_hash == NOBODY)).one()
+        assert (nobody.address, nobody.removed_at) == (None, None)
+        theirs = work.session.scalars(select(Delivery).where(Delivery.subscriber_id == nobody.id)).all()
+        assert {each.subscription_id for each in theirs} == {None}
+        assert len(theirs) == 3
+
+
+def test_suppressions_outlive_the_person(parts: Parts, clock: SetClock, reader: Subscription) -> None:
+    with parts.database.work() as work:
+        keyed = address_hash(parts.address_key, ADDRESS)
+        work.session.add(Suppression(address_hash=keyed, reason=SuppressionReason.NEVER, created_at=work.now))
+    run_due(parts.postroom)
+    erase(parts, reader.subscriber_id)
+    clock.advance(400 * A_DAY)
+    newer_rows(parts, clock)
+    assert person(parts, reader.subscriber_id) is None
+    assert rows_with(parts, keyed) == {"suppression": 2}
+
+
+def test_the_unsubscribe_link_of_a_forgotten_reader_reaches_nobody(
+    parts: Parts, clock: SetClock, reader: Subscription
+) -> None:
+    token = parts.links.unsubscribe_token(reader.id, 1)
+    run_due(parts.postroom)
+    erase(parts, reader.subscriber_id)
+    clock.advance(400 * A_DAY)
+    newer_rows(parts, clock)
+    assert row(parts, Subscription, reader.id) is None
+    with parts.database.work() as work:
+        assert leaving.leave(work, token=token, links=parts.links, reason=queries.EndReason.ONE_CLICK) is None
+
+
+def test_numbers_in_links_are_never_given_to_somebody_else(parts: Parts, clock: SetClock, reader: Subscription) -> None:
+    run_due(parts.postroom)
+    erase(parts, reader.subscriber_id)
+    clock.advance(400 * A_DAY)
+    assert forget(parts.database)["persons"] == 0  # these rows are the newest of their tables
+    other = make_reader(parts, "other@example.org")
+    assert other.id != reader.id
+    assert other.subscriber_id != reader.subscriber_id
+    assert forget(parts.database)["persons"] == 1
+    assert make_reader(parts, "third@example.org").id == other.id + 1
+
+
+def test_a_mail_in_flight_keeps_its_person(parts: Parts, clock: SetClock, reader: Subscription) -> None:
+    erase(parts, reader.subscriber_id)
+    with parts.database.work() as work:
+        work.session.execute(update(Delivery).values(state=DeliveryState.SENDING, owner="somebody"))
+    clock.advance(400 * A_DAY)
+    make_reader(parts, "other@example.org")
+    assert forget(parts.database)["persons"] == 0
+    with parts.database.work() as work:
+        work.session.execute(update(Delivery).values(state=DeliveryState.ACCEPTED, owner=None))
+    assert forget(parts.database)["persons"] == 1
+
+
+def test_an_undone_leaving_can_be_forgotten_with_what_it_took_up(
+    parts: Parts, clock: SetClock, reader: Subscription
+) -> None:
+    leave(parts, reader.id)
+    with parts.database.work() as work:
+        old = queries.by_id(work, reader.id)
+        assert old is not None
+        again = Subscription(
+            subscriber_id=old.subscriber_id,
+            newsletter_id=old.newsletter_id,
+            state="ended",
+            frequency=old.frequency,
+            choice_id=old.choice_id,
+            watermark=old.watermark,
+            continues_id=old.id,
+            created_at=work.now,
+            activated_at=work.now,
+            ended_at=work.now,
+        )
+        work.session.add(again)
+    run_due(parts.postroom)
+    erase(parts, reader.subscriber_id)
+    clock.advance(400 * A_DAY)
+    newer_rows(parts, clock)
+    assert row(parts, Subscription, reader.id) is None
+
+
+def test_who_reads_us_loses_nothing_however_long_they_do(parts: Parts, ground: Ground, clock: SetClock) -> None:
+    reader = make_reader(parts, ADDRESS)
+    publish(ground, entry("one"))
+    plan(ground, open_weekly(ground))
+    run_due(parts.postroom)
+    for _ in range(3):
+        clock.advance(400 * A_DAY)
+        forget(parts.database)
+    assert state(parts, reader.id) == ("active", None)
+    assert rows(parts, Delivery) == 2
+    assert len(consents_of(parts, reader.id)) == 2
+
+
+def everything(parts: Parts) -> dict[str, list[Any]]:
+    with parts.database.reading() as work:
+        tables = Subscriber.metadata.sorted_tables
+        return {table.name: sorted(map(repr, work.session.execute(select(table)))) for table in tables}
+
+
+def _crowd(parts: Parts, clock: SetClock) -> None:
+    """Leave something for every rule."""
+    make_newsletter(parts)
+    for number in range(7):
+        gone, left = rich_reader(parts, f"gone{number}@example.org"), make_reader(parts, f"left{number}@example.org")
+        erase(parts, gone.subscriber_id)
+        leave(parts, left.id)
+    clock.advance(370 * A_DAY)
+    for number in range(7):
+        ask(parts, f"asking{number}@example.org")
+        rich_reader(parts, f"reading{number}@example.org")
+    with parts.database.work() as work:
+        work.session.execute(update(Delivery).values(state=DeliveryState.ACCEPTED))
+        for number in range(7):
+            work.session.add(SpentProof(challenge=f"{number}", until=work.now))
+            work.session.add(SignUpCount(scope=Scope.ALL, key="", hour=work.now + number * A_MINUTE, count=1))
+    clock.advance(31 * A_DAY)
+    latest = make_reader(parts, "latest@example.org")
+    erase(parts, latest.subscriber_id)
+    with parts.database.work() as work:
+        theirs = Delivery.subscriber_id == latest.subscriber_id
+        work.session.execute(update(Delivery).where(theirs).values(reply="550 latest@example.org"))
+
+
+def test_a_dry_run_counts_what_a_run_does_and_changes_nothing(parts: Parts, clock: SetClock) -> None:
+    _crowd(parts, clock)
+    before = everything(parts)
+    counted = forget(parts.database, dry_run=True)
+    assert everything(parts) == before
+    assert all(counted.values()), counted
+    assert forget(parts.database) == counted
+    assert not any(forget(parts.database).values())
+
+
+def test_small_slices_do_the_same_and_let_others_work_in_between(
+    parts: Parts, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _crowd(parts, clock)
+    counted = forget(parts.database, dry_run=True)
+    small = [retention.Rule(each.name, each.key, each.where, each.do, 2) for each in retention.rules()]
+    monkeypatch.setattr("newsletter.privacy.forgetting.rules", lambda: small)
+    steps: list[str] = []
+
+    def between(step: str) -> None:
+        steps.append(step)
+        with parts.database.work() as work:  # nobody holds the lock
+            work.session.add(SpentProof(challenge=f"new{len(steps)}", until=work.now + A_DAY))
+
+    assert forget(parts.database, progress=between) == counted
+    assert steps.count("forgetting persons") == 4
+
+
+def test_it_can_be_stopped_and_goes_on_the_next_time(parts: Parts, clock: SetClock) -> None:
+    _crowd(parts, clock)
+    counted = forget(parts.database, dry_run=True)
+    done: list[str] = []
+
+    def stop(step: str) -> None:
+        done.append(step)
+        if len(done) == 3:
+            raise Unavailable("stopped by a signal")
+
+    with pytest.raises(Unavailable):
+        forget(parts.database, progress=stop)
+    rest = forget(parts.database)
+    assert rest["unconfirmed"] == rest["addresses"] == 0
+    assert rest["persons"] == counted["persons"]
+
+
+def test_who_signs_up_at_the_moment_of_forgetting_keeps_the_address(
+    parts: Parts, clock: SetClock, reader: Subscription
+) -> None:
+    leave(parts, reader.id)
+    clock.advance(40 * A_DAY)
+
+    def sign_up(_: str) -> None:
+        ask(parts, ADDRESS)
+
+    assert forget(parts.database, progress=sign_up)["addresses"] == 0
+    assert has_address(parts, reader.subscriber_id)
+
+
+def test_an_address_taken_out_of_evidence_leaves_the_rest_of_it(parts: Parts, clock: SetClock) -> None:
+    make_newsletter(parts)
+    reader = rich_reader(parts)
+    leave(parts, reader.id)
+    clock.advance(40 * A_DAY)
+    forget(parts.database)
+    imported = consents_of(parts, reader.id)[2]
+    assert imported.kind is ConsentKind.IMPORTED
+    assert imported.evidence == {"from": "mailchimp", "row": {}, "at": "2024-01-05"}
+
+
+def test_a_deleted_requests_links_are_not_ours_any_more(parts: Parts, clock: SetClock, reader: Subscription) -> None:
+    token = parts.links.never_token(1)
+    run_due(parts.postroom)
+    erase(parts, reader.subscriber_id)
+    clock.advance(400 * A_DAY)
+    newer_rows(parts, clock)
+    with parts.database.work() as work, pytest.raises(InvalidToken):
+        leaving.never_write_again(work, token=token, links=parts.links)
