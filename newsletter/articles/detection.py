@@ -10,6 +10,8 @@ from functools import cache, lru_cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from newsletter.base.languages import LANGUAGES, direction_of
+
 _READ_AT_MOST = 1_000  # characters: more does not make the answer better
 _SHORT = 20  # letters: below, the model guesses
 _SURE = 0.6  # of what is likely at all
@@ -45,6 +47,7 @@ _COMMON = ("fr", "en", "es", "de", "it", "pt")  # what a text of few Latin lette
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+|[@#]\w+")  # in no language
 _ARABIC_ONLY = frozenset("يكىةأإؤ")
 _NOT_ARABIC = frozenset("پچژگکیےٹڈڑںھہۆێەڕڵڤټډړږښڼۍېګځڅ")
+_RIGHT_TO_LEFT = frozenset({"ARABIC", "HEBREW", "SYRIAC", "THAANA", "NKO"})
 _IN_ARABIC_SCRIPT = ["ar", "fa", "ur", "ps", "ug"]
 
 _SHORTER: dict[str, str] = dict(
@@ -72,6 +75,8 @@ def detect_language(text: str, *, claimed: str | None, expected: Sequence[str] =
     words = _ADDRESS.sub(" ", text[:_READ_AT_MOST])
     letters = [letter for letter in words if letter.isalpha()]
     candidates = _candidates(letters, preferred)
+    if claimed and (code := primary_language(claimed)) in LANGUAGES and _only_we_know(str(code), letters):
+        return str(code)
     if candidates is None:
         return preferred[0] if preferred else "en"
     if len(candidates) == 1:
@@ -93,6 +98,14 @@ def _candidates(letters: list[str], preferred: list[str]) -> list[str] | None:
         return _IN_ARABIC_SCRIPT
     shared = _ARABIC_ONLY.isdisjoint(letters)
     return [preferred[0]] if shared and preferred and preferred[0] in _IN_ARABIC_SCRIPT else ["ar"]
+
+
+def _only_we_know(code: str, letters: list[str]) -> bool:
+    """Say whether a catalogue knows this language, the model does not, and the text is not in another's script."""
+    if any(code in known for known in (*_SCRIPTS.values(), _IN_ARABIC_SCRIPT)):
+        return False
+    scripts = {_script(letter) for letter in letters}
+    return (direction_of(code) == "rtl") == bool(scripts & _RIGHT_TO_LEFT)
 
 
 def _likeliest(text: str, candidates: Sequence[str], preferred: list[str], letters: int) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
+from gettext import c2py
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -100,12 +101,11 @@ def translations(code: str) -> Translations:
     """Return all messages of a language, every domain together, read from the .po files."""
     merged = Translations()
     for path in _paths[language(code).code]:
-        buffer = BytesIO()
-        write_mo(buffer, read_messages(path))
+        buffer, messages = BytesIO(), read_messages(path)
+        write_mo(buffer, messages)
         buffer.seek(0)
-        catalogue = Translations(buffer)
-        merged.merge(catalogue)
-        merged.plural = catalogue.plural  # merging takes the messages and leaves the rule of their plurals behind
+        merged.merge(Translations(buffer))
+        merged.plural = c2py(messages.plural_expr)  # Babel writes no rule for a language that it does not know
     return merged
 
 

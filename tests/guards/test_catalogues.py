@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import reduce
 from gettext import c2py
+from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Message
@@ -86,10 +87,9 @@ def test_pages_and_mails_say_the_same_by_the_same_words(code: str) -> None:
 
 
 @pytest.mark.parametrize("path", SCAFFOLDS, ids=lambda path: path.name)
-def test_a_scaffold_holds_every_message_in_its_order(path: object) -> None:
-    catalogue = next(read_catalogue(each) for each in SCAFFOLDS if each == path)
-    held = [identity for identity in in_catalogue(catalogue.path) if identity[0]]
-    assert tuple(held) == messages_of(catalogue.domain), "python scripts/catalogues.py extract zgh"
+def test_a_scaffold_holds_every_message(path: Path) -> None:
+    catalogue = read_catalogue(path)
+    assert in_catalogue(path).keys() == set(messages_of(catalogue.domain)), "python scripts/catalogues.py extract zgh"
     assert catalogue.code not in LANGUAGES
 
 
