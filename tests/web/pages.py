@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any, TypeVar
 
@@ -11,17 +12,20 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
 from newsletter.db.schema import Table
 from newsletter.newsletters.models import Frequency, Topic
 from newsletter.subscribers.models import Subscriber
 from newsletter.subscriptions.models import Choice, Request, Subscription
+from newsletter.web import current
 
 T = TypeVar("T", Request, Subscription)
+FILLED_IN = timedelta(seconds=4)
 VOID = {"meta", "link", "input", "img", "br", "hr", "base", "wbr"}
 
 
-@dataclass
+@dataclass(eq=False)
 class Element:
     """A tag with its attributes and all the text in it."""
 
@@ -29,6 +33,7 @@ class Element:
     attributes: dict[str, str]
     parents: tuple[str, ...]
     text: str = ""
+    form: Element | None = None
 
     def __getitem__(self, name: str) -> str:
         return self.attributes.get(name, "")
@@ -59,14 +64,15 @@ class Page:
     def links(self) -> list[str]:
         return [element["href"] for element in self.all("a")]
 
-    def fields(self) -> dict[str, list[str]]:
-        """Return what the form sends if nobody touches it."""
+    def fields(self, form: Element | None = None) -> dict[str, list[str]]:
+        """Return what this form (or all) sends if nobody touches it."""
         sent: dict[str, list[str]] = {}
         for element in self.all("input"):
-            if element["type"] not in {"checkbox", "radio"} or "checked" in element.attributes:
+            is_set = element["type"] not in {"checkbox", "radio"} or "checked" in element.attributes
+            if is_set and form in (None, element.form):
                 sent.setdefault(element["name"], []).append(element["value"])
         for option in self.all("option"):
-            if "selected" in option.attributes:
+            if "selected" in option.attributes and form in (None, option.form):
                 sent.setdefault(option.parents[-1].partition("=")[2], []).append(option["value"])
         return sent
 
@@ -80,7 +86,8 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
         parents = tuple(f"{each.tag}={each['name']}" for each in self._open)
-        element = Element(tag, attributes, parents)
+        around = [each for each in self._open if each.tag == "form"]
+        element = Element(tag, attributes, parents, form=around[-1] if around else None)
         self.page.elements.append(element)
         if tag not in VOID:
             self._open.append(element)
@@ -103,11 +110,19 @@ def read(answer: TestResponse | str) -> Page:
     return reader.page
 
 
-def press(client: FlaskClient, page: Page, changes: Mapping[str, Any] | None = None) -> TestResponse:
-    """Send the page's form as it stands, with these fields changed."""
-    form = page.one("form")
+def press(
+    client: FlaskClient, page: Page, changes: Mapping[str, Any] | None = None, *, to: str | None = None
+) -> TestResponse:
+    """Send the page's first form, or the one `to` this path, as it stands but for these fields.
+
+    A person takes a few seconds for that.
+    """
+    form = next(each for each in page.all("form") if to in (None, each["action"]))
     assert form["method"] == "post"
-    return client.post(form["action"], data={**page.fields(), **(changes or {})})
+    clock = client.application.extensions[current.KEY].clock
+    if isinstance(clock, SetClock):
+        clock.advance(FILLED_IN)
+    return client.post(form["action"], data={**page.fields(form), **(changes or {})})
 
 
 def path(url: str) -> str:
