@@ -12,6 +12,7 @@ from newsletter.base.addresses import address_hash, read_address
 from newsletter.base.errors import NotFound
 from newsletter.cli.door import json_option, opened
 from newsletter.cli.printing import heading, show_json, show_lines, show_table
+from newsletter.cli.subscribers_exchange import export_them, import_them
 from newsletter.cli.wording import moment_text, stamp, state_text, words
 from newsletter.db.database import Work
 from newsletter.operations.queries import Mailed, mailed_to
@@ -42,7 +43,11 @@ class Known:
 
 @click.group()
 def subscribers() -> None:
-    """Show what is known of a person."""
+    """Show what is known of a person; import and export subscribers."""
+
+
+subscribers.add_command(import_them)
+subscribers.add_command(export_them)
 
 
 @subscribers.command()
