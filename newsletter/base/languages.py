@@ -105,7 +105,8 @@ def translations(code: str) -> Translations:
         write_mo(buffer, messages)
         buffer.seek(0)
         merged.merge(Translations(buffer))
-        merged.plural = c2py(messages.plural_expr)  # Babel writes no rule for a language that it does not know
+        # Babel writes no rule where it knows no such language.
+        merged.plural = c2py(messages.plural_expr)  # type: ignore[assignment]
     return merged
 
 
