@@ -38,7 +38,7 @@ CHALLENGE: Example = {
     "needed": True,
     "algorithm": "SHA-256",
     "challenge": "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
-    "maxnumber": 20000,
+    "maxNumber": 20000,
     "salt": "c0ffee?expires=1795426800",
     "signature": "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
 }

@@ -18,6 +18,7 @@ from newsletter.web.api.reading import read_object
 from newsletter.web.api.wishing import sign_up_in
 from newsletter.web.asking import ask
 from newsletter.web.current import parts
+from newsletter.web.evenly import evenly
 from newsletter.web.rhythm import in_words
 from newsletter.web.speech import Said, gettext, said, speak, spoken
 
@@ -27,6 +28,7 @@ blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 @blueprint.post("/subscriptions")
+@evenly
 def subscribe() -> ResponseReturnValue:
     body = read_object()
     speak(str(body.get("page_language")))

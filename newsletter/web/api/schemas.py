@@ -149,11 +149,11 @@ def _challenge() -> Schema:
         },
         "algorithm": {"type": "string", "enum": ["SHA-256"]},
         "challenge": hexadecimal | {"description": "SHA-256 of the salt followed by the number to find."},
-        "maxnumber": {"type": "integer", "minimum": 1, "description": "The number is at most this."},
+        "maxNumber": {"type": "integer", "minimum": 1, "description": "The number is at most this."},
         "salt": {"type": "string"},
         "signature": hexadecimal,
     }
-    solving = ("algorithm", "challenge", "maxnumber", "salt", "signature")
+    solving = ("algorithm", "challenge", "maxNumber", "salt", "signature")
     return closed(properties, optional=solving, dependentRequired={"challenge": list(solving)})
 
 
