@@ -11,12 +11,23 @@ from newsletter.base.addresses import masked, read_address
 from newsletter.newsletters import queries
 from newsletter.newsletters.models import Newsletter
 from newsletter.web.asking import ask
+from newsletter.web.consent import LAW, agreement, consent, rights
 from newsletter.web.current import parts
-from newsletter.web.frame import home_in_other_languages, letterhead, page
+from newsletter.web.evenly import evenly
+from newsletter.web.frame import home_in_other_languages, page
+from newsletter.web.headers import allow
 from newsletter.web.problems import Problem
 from newsletter.web.rhythm import frequencies_offered
-from newsletter.web.signup_form import SignUpForm, blank_form, languages_of, problems_of, read_form, sign_up_of
-from newsletter.web.speech import gettext, spoken
+from newsletter.web.signup_form import (
+    SignUpForm,
+    blank_form,
+    languages_of,
+    problems_of,
+    read_form,
+    sign_up_of,
+    token_of,
+)
+from newsletter.web.speech import spoken
 
 ACCESS = "public"
 blueprint = Blueprint("signup", __name__)
@@ -41,6 +52,7 @@ def back_to_form(lang: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/<spoken:lang>/subscriptions")
+@evenly
 def subscribe(lang: str) -> ResponseReturnValue:
     with parts().database.work() as work:
         newsletters = queries.all_newsletters(work)
@@ -49,7 +61,7 @@ def subscribe(lang: str) -> ResponseReturnValue:
         if problems:
             return _form_page(newsletters, filled, problems)
         sign_up = sign_up_of(filled, page_language=lang, text_shown=consent(newsletters))
-        ask(work, sign_up, proof=request.form.get("proof"), page_token=None, trap="")
+        ask(work, sign_up, proof=filled.proof, page_token=filled.page_token, trap=filled.trap)
     return page(
         "public/look_in_your_mail.html",
         newsletters=newsletters,
@@ -58,31 +70,21 @@ def subscribe(lang: str) -> ResponseReturnValue:
     )
 
 
-def consent(newsletters: Sequence[Newsletter]) -> str:
-    """Write what a person agrees to by pressing the button."""
-    institution = letterhead(newsletters)
-    if institution is None:
-        return gettext(
-            "By subscribing you agree to receive the newsletters chosen. Your address serves for nothing else."
-        )
-    return gettext(
-        "By subscribing you agree to receive the newsletters chosen. Your address serves for nothing else. "
-        "Responsible: %(institution)s.",
-        institution=institution.text,
-    )
-
-
 def _form_page(
     newsletters: Sequence[Newsletter], filled: SignUpForm, problems: Sequence[Problem] = ()
 ) -> ResponseReturnValue:
+    allow(script_src="'self'", connect_src="'self'")  # sign_up.js, and the challenge it asks for
     return page(
         "public/sign_up.html",
         status=400 if problems else 200,
         newsletters=newsletters,
         alternates=home_in_other_languages(),
         form=filled,
+        page_token=token_of(filled, links=parts().links, now=parts().clock.now()),
         problems=problems,
         languages=languages_of(newsletters),
         frequencies=frequencies_offered(newsletters),
-        consent=consent(newsletters),
+        agreement=agreement(newsletters),
+        rights=rights(newsletters),
+        law=LAW,
     )

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from werkzeug.datastructures import MultiDict
 
 from newsletter.base.addresses import read_address
-from newsletter.base.errors import InvalidInput, NotFound
+from newsletter.base.errors import InvalidInput, InvalidToken, NotFound
 from newsletter.base.languages import LANGUAGES, Language
+from newsletter.base.links import Links
 from newsletter.newsletters.models import Frequency, Newsletter
 from newsletter.subscriptions.actions import SignUp
 from newsletter.web.problems import Problem
 from newsletter.web.speech import gettext, said
 
+PAGE, EMBEDDED = "page-1", "embedded-1"  # the versions of the form, as the register of consents names them
+TRAP = "remarks"  # a name that tempts robots, and that no browser fills by itself
+
 
 @dataclass(frozen=True, slots=True)
 class SignUpForm:
-    """What stands in the form's fields; `topics` by newsletter, `also` are the further languages."""
+    """What stands in the form's fields; `topics` by newsletter, `also` are the further languages.
+
+    `page_token` holds the moment at which our page was made, and is None for a form on another site; `trap` is what
+    stood in the field that people do not see, `proof` what the page's script worked out.
+    """
 
     address: str
     newsletters: Sequence[str]
@@ -26,6 +35,10 @@ class SignUpForm:
     language: str
     also: Sequence[str]
     frequency: str
+    version: str = PAGE
+    page_token: str | None = None
+    trap: str = ""
+    proof: str = ""
 
     @property
     def languages(self) -> list[str]:
@@ -56,6 +69,7 @@ def read_form(values: MultiDict[str, str], offered: Sequence[Newsletter], *, pag
         raise NotFound("there is no such newsletter", code="unknown_newsletter")
     blank = blank_form(offered, page_language=page_language)
     shown = values.getlist("shown_topics")
+    version = EMBEDDED if values.get("form") == EMBEDDED else PAGE
     return SignUpForm(
         address=values.get("address", ""),
         newsletters=newsletters,
@@ -65,7 +79,20 @@ def read_form(values: MultiDict[str, str], offered: Sequence[Newsletter], *, pag
         language=values.get("language", blank.language),
         also=values.getlist("also"),
         frequency=values.get("frequency", blank.frequency),
+        version=version,
+        page_token=None if version == EMBEDDED else values.get("moment", ""),
+        trap=values.get(TRAP, ""),
+        proof=values.get("proof", ""),
     )
+
+
+def token_of(form: SignUpForm, *, links: Links, now: datetime) -> str:
+    """Return what tells when the page was first shown: a form sent back for mending keeps its moment."""
+    try:
+        links.read_page(form.page_token or "")
+    except InvalidToken:
+        return links.page_token(at=now)
+    return form.page_token or ""
 
 
 def problems_of(form: SignUpForm, offered: Sequence[Newsletter]) -> list[Problem]:
@@ -107,6 +134,7 @@ def sign_up_of(form: SignUpForm, *, page_language: str, text_shown: str) -> Sign
         page_language=page_language,
         text_shown=text_shown,
         topics=form.topics,
+        form_version=form.version,
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from hashlib import sha256
 
@@ -86,8 +87,11 @@ def test_the_consent_is_the_sentence_that_was_shown(client: FlaskClient, parts: 
     press(client, page, {"address": "sam@example.org"})
     with parts.database.work() as work:
         consent = work.session.scalars(select(Consent)).one()
-    assert consent.text_hash == sha256(page.by_id("consent").text.encode()).hexdigest()
-    assert "Ministère de l’Exemple" in page.by_id("consent").text
+    shown = re.sub("[ \n]+", " ", page.by_id("consent").text).strip()
+    assert consent.text_hash == sha256(shown.encode()).hexdigest()
+    assert consent.form_version == "page-1"
+    for said in ("Ministère de l’Exemple", "ne sert à rien d’autre", "09-08", "contact@", "D-000/2026"):
+        assert said in shown
 
 
 def test_every_address_gets_the_same_answer(client: FlaskClient, parts: Parts, clock: SetClock) -> None:
