@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from newsletter.base.addresses import Address
 from newsletter.base.errors import Conflict, InvalidInput
 from newsletter.base.links import Links
 from newsletter.db.database import Work
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Frequency
 from newsletter.subscribers import queries as subscriber_queries
-from newsletter.subscribers.models import Purpose
+from newsletter.subscribers.models import Purpose, Subscriber
 from newsletter.subscriptions import queries
 from newsletter.subscriptions.answering import answer_by_mail
 from newsletter.subscriptions.evidence import Shown, witness
@@ -31,19 +32,35 @@ def ask_preferences(work: Work, *, token: str, links: Links) -> None:
     subscription = queries.by_id(work, links.read_manage(token).subscription_id)
     if subscription is None:
         return
-    person = subscription.subscriber
-    if not queries.of_subscriber(work, person.id, SubscriptionState.ACTIVE):
-        return
+    _mail_link(work, subscription.subscriber, newsletter_id=subscription.newsletter_id)
+
+
+def ask_preferences_at(work: Work, *, address: Address, wait: timedelta | None = None) -> None:
+    """Mail the link to whoever reads at this address, if anybody does, by the same rules; not before `wait`."""
+    person = subscriber_queries.by_address(work, address)
+    if person is not None:
+        _mail_link(work, person, wait=wait)
+
+
+def _mail_link(
+    work: Work, person: Subscriber, *, newsletter_id: int | None = None, wait: timedelta | None = None
+) -> None:
+    """Mail the link under the letterhead of this newsletter, if the person still receives it, else of another."""
     queries.lock(work, person.id)
+    active = queries.of_subscriber(work, person.id, SubscriptionState.ACTIVE)
     asked = queries.requests_since(work, subscriber_id=person.id, kind=RequestKind.PREFERENCES_LINK, period=DAY)
-    if asked < PREFERENCE_LINKS_A_DAY and not subscriber_queries.closed_among(work, [person.id], purpose=Purpose.NEWS):
-        answer_by_mail(
-            work,
-            person,
-            RequestKind.PREFERENCES_LINK,
-            newsletter_id=subscription.newsletter_id,
-            spoken=subscription.language,
-        )
+    is_closed = bool(subscriber_queries.closed_among(work, [person.id], purpose=Purpose.NEWS))
+    if not active or is_closed or asked >= PREFERENCE_LINKS_A_DAY:
+        return
+    about = next((each for each in active if each.newsletter_id == newsletter_id), active[0])
+    answer_by_mail(
+        work,
+        person,
+        RequestKind.PREFERENCES_LINK,
+        newsletter_id=about.newsletter_id,
+        spoken=about.language,
+        wait=wait,
+    )
 
 
 def change(
