@@ -27,6 +27,7 @@ from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Newsletter
 from newsletter.operations import destinations
 from newsletter.operations.readiness import require_ready
+from newsletter.subscriptions.limits import confirmations
 
 AFTER_THE_CHANGE = datetime(2026, 11, 23, 8, tzinfo=UTC)  # Morocco keeps UTC+0 all year since 20 September 2026
 EXAMPLE_DOMAINS = (".example", ".invalid", ".test", ".localhost")
@@ -69,6 +70,7 @@ def examine(settings: Settings, database: Database, backend: MailBackend) -> Ite
             yield from _newsletters(work, settings)
             yield from _sources(work)
             yield from _issues(work)
+            yield _sign_ups(work)
 
 
 def is_public(settings: Settings) -> bool:
@@ -225,6 +227,15 @@ def _issues(work: Work) -> Iterator[Finding]:
         )
     if not held:
         yield Finding("issues", Weight.FINE, "none is held")
+
+
+def _sign_ups(work: Work) -> Finding:
+    lately = confirmations(work)
+    if not lately.are_doubtful:
+        return Finding("sign-ups", Weight.FINE, "confirmations are given as usual")
+    figures = f"of {lately.mailed} confirmations mailed in a day, {lately.given} were given"
+    advice = "somebody may be signing others up; until it passes, each sign-up needs a proof of work or its mail waits"
+    return Finding("sign-ups", Weight.NOTE, f"{figures}: {advice}")
 
 
 def _counted(things: Sequence[object], name: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, or_, select, tuple_
+from sqlalchemy import and_, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.base.addresses import address_hash
@@ -25,8 +25,6 @@ REFUSES_AT = 4  # times what a network may do
 WAITS_AT_LEAST, WAITS_AT_MOST = timedelta(minutes=10), timedelta(minutes=20)
 FEWEST_MAILED = 200
 FEWEST_CONFIRMED = 0.2  # of those mailed
-KEPT = timedelta(days=2)
-CLEARED_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +113,6 @@ def confirmations(work: Work) -> Confirmations:
     return Confirmations(mailed, sum(row.times for row in rows if row.scope is Scope.CONFIRMED))
 
 
-def clear_old(work: Work, *, at_once: int = CLEARED_AT_ONCE) -> int:
-    """Delete counts that nothing looks at any more, at most so many. Safe to repeat."""
-    key = tuple_(SignUpCount.scope, SignUpCount.key, SignUpCount.hour)
-    old = (
-        select(SignUpCount.scope, SignUpCount.key, SignUpCount.hour)
-        .where(SignUpCount.hour < work.now - KEPT)
-        .limit(at_once)
-        .with_for_update(skip_locked=True)
-    )
-    gone = work.session.execute(delete(SignUpCount).where(key.in_(old)).returning(SignUpCount.scope))
-    return len(gone.all())
-
-
 def _is_busy(seen: Mapping[Scope, float], limits: Limits) -> bool:
     return (
         seen[Scope.NETWORK] > limits.per_network
@@ -172,14 +157,12 @@ def _hashed(scope: Scope, text: str, key: bytes) -> str:
 def _add(work: Work, scope: Scope, key: str, weight: int) -> None:
     insert = (sqlite if work.is_sqlite else postgresql).insert(SignUpCount)
     statement = insert.values(scope=scope, key=key, hour=_hour(work.now), count=weight)
-    total = work.session.execute(
+    work.session.execute(
         statement.on_conflict_do_update(
             index_elements=[SignUpCount.scope, SignUpCount.key, SignUpCount.hour],
             set_={"count": SignUpCount.count + statement.excluded.count},
-        ).returning(SignUpCount.count)
-    ).scalar_one()
-    if scope is Scope.ALL and total == weight:  # the first of its hour tidies up
-        clear_old(work)
+        )
+    )
 
 
 def _hour(moment: datetime) -> datetime:

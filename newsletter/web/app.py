@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, request, url_for
 from jinja2 import Environment, StrictUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from newsletter.base.languages import LANGUAGES
 from newsletter.base.resources import resource
@@ -83,6 +84,8 @@ def create_app(parts: Parts) -> Flask:
     _teach_templates(app.jinja_env, Path(str(app.static_folder)))
     if prefix := urlsplit(parts.links.base_url).path:
         app.wsgi_app = Mounted(app.wsgi_app, prefix=prefix)  # type: ignore[method-assign]
+    if hops := parts.settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
 
 

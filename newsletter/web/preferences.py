@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 
-from newsletter.base.errors import ExpiredToken
+from newsletter.base.errors import ExpiredToken, NotFound
 from newsletter.db.database import Work
+from newsletter.newsletters import queries as newsletter_queries
+from newsletter.newsletters.models import Newsletter
 from newsletter.subscribers import queries as subscriber_queries
 from newsletter.subscribers.models import Subscriber
 from newsletter.subscriptions import queries
+from newsletter.subscriptions.adding import may_add, subscribe_at_once, wish_for
+from newsletter.subscriptions.evidence import Shown
 from newsletter.subscriptions.models import Subscription, SubscriptionState
-from newsletter.subscriptions.preferences import ask_preferences
+from newsletter.subscriptions.preferences import ask_preferences, resume
+from newsletter.web.consent import consent
 from newsletter.web.current import parts
 from newsletter.web.frame import page, shown_address
-from newsletter.web.preferences_form import Preferences, preferences_of, problems_of, read_preferences, save
+from newsletter.web.preferences_form import (
+    PREFERENCES_FORM,
+    Preferences,
+    is_stale,
+    pause_days,
+    paused_to,
+    preferences_of,
+    problems_of,
+    read_preferences,
+    save,
+    version_of,
+)
 from newsletter.web.problems import Problem
-from newsletter.web.speech import speak
+from newsletter.web.speech import gettext, said, speak, spoken
 
 ACCESS = "public"
+ADD_FORM = "add-1"
 blueprint = Blueprint("preferences", __name__)
 
 
@@ -40,24 +57,54 @@ def mail_link(token: str) -> ResponseReturnValue:
 @blueprint.get("/preferences/<token>")
 def show(token: str) -> ResponseReturnValue:
     with parts().database.reading() as work:
-        person, subscriptions = _opened_by(work, token)
-        return _preferences_page(person, [preferences_of(each) for each in subscriptions], token=token)
+        person, active = opened_by(work, token)
+        return _preferences_page(work, person, active, token=token)
 
 
 @blueprint.post("/preferences/<token>")
 def change(token: str) -> ResponseReturnValue:
     with parts().database.work() as work:
-        person, subscriptions = _opened_by(work, token)
-        wanted = [read_preferences(request.form, subscription) for subscription in subscriptions]
-        problems = [problem for each in wanted for problem in problems_of(each)]
+        person, active = opened_by(work, token, hold=True)
+        sent = [read_preferences(request.form, subscription, now=work.now) for subscription in active]
+        have_ended = set(request.form.getlist("shown")) - {each.slug for each in sent}
+        if have_ended or any(is_stale(each, now=work.now) for each in sent):
+            return _preferences_page(work, person, active, token=token, is_stale=True)
+        problems = [problem for each in sent for problem in problems_of(each, now=work.now)]
         if problems:
-            return _preferences_page(person, wanted, token=token, problems=problems)
-        for each in wanted:
-            if each.differs:
-                save(work, each)
-        speak(subscriptions[0].language if subscriptions else "")
-        in_force = [preferences_of(subscription) for subscription in subscriptions]
-        return _preferences_page(person, in_force, token=token, saved=True)
+            return _preferences_page(work, person, active, token=token, sent=sent, problems=problems)
+        for each in sent:
+            save(work, each)
+        speak(active[0].language if active else "")
+        told = gettext("Your preferences are saved. They count from the next issue on.")
+        return _preferences_page(work, person, active, token=token, told=told)
+
+
+@blueprint.post("/preferences/<token>/resume")
+def end_pause(token: str) -> ResponseReturnValue:
+    """End the pause of one newsletter now. Safe to repeat."""
+    with parts().database.work() as work:
+        person, active = opened_by(work, token, hold=True)
+        for each in active:
+            if each.newsletter.slug == request.form.get("newsletter"):
+                shown = Shown(gettext("End the pause now"), PREFERENCES_FORM)
+                resume(work, subscription=each, shown=shown)
+        told = gettext("The pause has ended: the next issue comes as usual.")
+        return _preferences_page(work, person, active, token=token, told=told)
+
+
+@blueprint.post("/preferences/<token>/subscribe")
+def add(token: str) -> ResponseReturnValue:
+    """Subscribe to one more newsletter, at once. Safe to repeat."""
+    with parts().database.work() as work:
+        person, _ = opened_by(work, token, hold=True)
+        newsletter = newsletter_queries.by_slug(work, request.form.get("newsletter", ""))
+        shown = Shown(f"{_add_button(newsletter)}. {consent([newsletter])}", ADD_FORM)
+        subscribe_at_once(work, person=person, newsletter=newsletter, spoken=spoken().code, shown=shown)
+        told = gettext(
+            "You are subscribed to %(newsletter)s. It comes from the next issue on.",
+            newsletter=said(newsletter.names).text,
+        )
+        return _preferences_page(work, person, _active_of(work, person.id), token=token, told=told)
 
 
 @blueprint.errorhandler(ExpiredToken)
@@ -75,6 +122,25 @@ def expired(_error: ExpiredToken) -> ResponseReturnValue:
         )
 
 
+def opened_by(work: Work, token: str, *, hold: bool = False) -> tuple[Subscriber, Sequence[Subscription]]:
+    """Return the person whose preferences a link opens, with the active subscriptions; `hold`: for this work alone.
+
+    :raises InvalidToken: if the link is not ours
+    :raises ExpiredToken: if it is older than an hour
+    :raises NotFound: if the person was erased
+    """
+    links = parts().links
+    number = links.read_old_preferences(token)
+    if hold:
+        queries.lock(work, number)
+    person = subscriber_queries.by_id(work, number)
+    if person.address is None:
+        raise NotFound("what this link was about is no longer kept", code="invalid_token")
+    active = _active_of(work, person.id)
+    links.read_preferences(token, now=work.now)
+    return person, active
+
+
 def _link_page(work: Work, token: str, template: str) -> ResponseReturnValue:
     subscription = queries.by_id(work, parts().links.read_manage(token).subscription_id)
     if subscription is None or subscription.subscriber.address is None:
@@ -88,20 +154,6 @@ def _link_page(work: Work, token: str, template: str) -> ResponseReturnValue:
     )
 
 
-def _opened_by(work: Work, token: str) -> tuple[Subscriber, Sequence[Subscription]]:
-    """Return the person whose preferences a link opens, with the active subscriptions.
-
-    :raises InvalidToken: if the link is not ours
-    :raises ExpiredToken: if it is older than an hour
-    :raises NotFound: if the person was erased
-    """
-    links = parts().links
-    person = subscriber_queries.by_id(work, links.read_old_preferences(token))
-    active = _active_of(work, person.id)
-    links.read_preferences(token, now=work.now)
-    return person, active
-
-
 def _active_of(work: Work, subscriber_id: int) -> Sequence[Subscription]:
     active = queries.of_subscriber(work, subscriber_id, SubscriptionState.ACTIVE)
     speak(active[0].language if active else "")
@@ -109,23 +161,41 @@ def _active_of(work: Work, subscriber_id: int) -> Sequence[Subscription]:
 
 
 def _preferences_page(
+    work: Work,
     person: Subscriber,
-    shown: Sequence[Preferences],
+    active: Sequence[Subscription],
     *,
     token: str,
+    sent: Sequence[Preferences] = (),
     problems: Sequence[Problem] = (),
-    saved: bool = False,
+    told: str = "",
+    is_stale: bool = False,
 ) -> ResponseReturnValue:
-    links = parts().links
+    """Show what is in force; and in the fields what was sent, where that could not be saved."""
+    links, in_force = parts().links, [preferences_of(each, now=work.now) for each in active]
+    mine = {each.newsletter_id for each in active}
+    others = [each for each in newsletter_queries.all_newsletters(work) if each.id not in mine]
+    offered = others if active and may_add(work, person) else []
     return page(
         "public/preferences.html",
-        status=400 if problems else 200,
-        newsletters=[each.subscription.newsletter for each in shown],
+        status=400 if problems else 409 if is_stale else 200,
+        newsletters=[each.newsletter for each in active],
         address=shown_address(person),
-        shown=shown,
-        in_force=[preferences_of(each.subscription) for each in shown],
-        leave_tokens={each.slug: links.unsubscribe_token(each.subscription.id, 0) for each in shown},
+        shown=sent or in_force,
+        in_force=in_force,
+        paused={each.slug: paused_to(each.subscription, now=work.now) for each in in_force},
+        versions={each.slug: version_of(each.subscription) for each in in_force},
+        pause_days={each.slug: pause_days(each.subscription.newsletter, now=work.now) for each in in_force},
+        leave_tokens={each.slug: links.unsubscribe_token(each.subscription.id, 0) for each in in_force},
+        offered=[(each, wish_for(each, active), _add_button(each)) for each in offered],
+        consent=consent(offered) if offered else "",
+        shows_own_data="own_data.show" in current_app.view_functions,
         problems=problems,
-        saved=saved,
+        told=told,
+        is_stale=is_stale,
         token=token,
     )
+
+
+def _add_button(newsletter: Newsletter) -> str:
+    return gettext("Subscribe to %(newsletter)s", newsletter=said(newsletter.names).text)
