@@ -10,6 +10,7 @@ from newsletter.cli.deliveries import deliveries
 from newsletter.cli.door import Door
 from newsletter.cli.issues import issues
 from newsletter.cli.newsletters import newsletters
+from newsletter.cli.privacy import privacy
 from newsletter.cli.rates import rates
 from newsletter.cli.running import run
 from newsletter.cli.setting_up import db, doctor, init
@@ -23,5 +24,5 @@ def group() -> None:
     """A newsletter server for a public institution's news site."""
 
 
-for command in (init, newsletters, sources, fetch, run, issues, subscribers, deliveries, rates, db, doctor):
+for command in (init, newsletters, sources, fetch, run, issues, subscribers, deliveries, privacy, rates, db, doctor):
     group.add_command(command)

@@ -30,6 +30,7 @@ ORDER = (
     "issues",
     "deliveries",
     "subscribers",
+    "privacy",
     "rates",
     "doctor",
     "db",

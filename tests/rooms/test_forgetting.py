@@ -234,11 +234,11 @@ def test_a_year_after_the_address_nothing_is_left_of_a_person_but_what_the_books
 
 
 def test_nobody_has_no_name_and_stands_there_once(parts: Parts, ground: Ground, clock: SetClock) -> None:
-    for number in range(3):
-        reader = make_reader(parts, f"reader{number}@example.org")
-        publish(ground, entry(f"piece{number}"))
-        plan(ground, open_weekly(ground))
-        run_due(parts.postroom)
+    readers = [make_reader(parts, f"reader{number}@example.org") for number in range(3)]
+    publish(ground, entry("one"))
+    plan(ground, open_weekly(ground))
+    run_due(parts.postroom)
+    for reader in readers:
         erase(parts, reader.subscriber_id)
     clock.advance(400 * A_DAY)
     newer_rows(parts, clock)
