@@ -56,7 +56,13 @@ def _serve(
 ) -> None:
     listening = _listen(host, port)
     found = listening.getsockname()[1]
-    server = create_server(app, sockets=[listening], threads=THREADS, ident=None)
+    server = create_server(
+        app,
+        sockets=[listening],
+        threads=THREADS,
+        ident=None,
+        clear_untrusted_proxy_headers=parts.settings.proxies == 0,  # the site itself knows which to believe
+    )
     try:
         with sending(parts):
             say(f"The site is on http://{host}:{found}/ and mail goes to {parts.backend.describe()}. Ctrl-C stops.")
