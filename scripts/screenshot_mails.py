@@ -84,7 +84,7 @@ def samples(code: str) -> dict[str, Mapping[str, object]]:
         "preferences_url": f"{ORIGIN}/p/{MARKER}",
     }
     names = [told["names"][code]]
-    return {
+    found: dict[str, Mapping[str, object]] = {
         "digest": common
         | {
             "date": date(2026, 11, 23),
@@ -103,6 +103,7 @@ def samples(code: str) -> dict[str, Mapping[str, object]]:
         "already_subscribed": common | {"newsletters": names, "hours": 1},
         "preferences_link": common | {"newsletters": names, "hours": 1},
     }
+    return found | {"digest_light": found["digest"]}
 
 
 def topics(told: Sequence[Mapping[str, Any]], code: str) -> list[dict[str, object]]:

@@ -29,6 +29,7 @@ def compile_edition(work: Work, edition: Edition, *, press: Press) -> Letter:
         head=letterhead(newsletter, language),
         newsletter=tuple(newsletter_context(newsletter, language).items()),
         date=issue.slot_at.astimezone(zone(newsletter.time_zone)).date(),
+        form=edition.form,
     )
     shown = [(names[each.topic_id], _shown(articles[each.article_id], newsletter)) for each in placed]
     return press.letter(sheet, shown, more=len(edition.articles) - len(placed))

@@ -11,10 +11,14 @@ from newsletter.base.languages import direction_of
 from newsletter.base.links import Links
 from newsletter.deliveries.letters import Letter, Letterhead, digest_headers, digest_letter
 from newsletter.mail.rendering import MailTemplates, Pieces, cleaned
-from newsletter.mail.template import Block, compile_block, compile_message, marker
+from newsletter.mail.template import Block, Compiled, compile_block, compile_message, marker
+from newsletter.subscriptions.models import Form
 
 SHOWN_ARTICLES = 12
 LARGEST_HTML = 90_000  # octets; Gmail clips near 102 kB
+LARGEST_LIGHT = (
+    28_000  # octets as sent, less the headers that are each reader's own and a signature: below 30 kB in all
+)
 _KEPT_SHEETS = 6
 _KEPT_BLOCKS = 600  # of a sheet: some 3 MB
 
@@ -39,12 +43,21 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What all editions of an issue in one language have in common."""
+    """What all editions of an issue in one language and form have in common."""
 
     issue_id: int
     head: Letterhead
     newsletter: tuple[tuple[str, str], ...]
     date: date
+    form: Form = Form.DIGEST
+
+    @property
+    def mail(self) -> str:
+        """The folder of its templates."""
+        return _MAILS[self.form]
+
+
+_MAILS = {Form.DIGEST: "digest", Form.LIGHT: "digest_light"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +104,10 @@ class Press:
         while True:
             page = _page(articles[:shown], more=more + len(articles) - shown)
             subject, text, html = self._parts(sheet, forme, page)
-            octets = len(html.encode()) if isinstance(html, str) else sum(block.octets for block in html)
-            if octets <= LARGEST_HTML or shown <= 1:
+            message = compile_message([("Subject", subject), *forme.headers], text, html, self._blanks)
+            if shown <= 1 or _fits(sheet.form, message, html):
                 break
             shown -= 1
-        message = compile_message([("Subject", subject), *forme.headers], text, html, self._blanks)
         forme.letter = forme.letter or digest_letter(sheet.head, self._links, message)
         return replace(forme.letter, message=message)
 
@@ -124,11 +136,11 @@ class Press:
         context = self._context(forme, page)
         texts, htmls = list(_texts(page)), list(_htmls(page))
         if any(name not in forme.texts for name in texts) or any(name not in forme.htmls for name in htmls):
-            pieces = self._templates.render_pieces("digest", language=sheet.head.language, context=context)
+            pieces = self._templates.render_pieces(sheet.mail, language=sheet.head.language, context=context)
             if (len(pieces.text), len(pieces.html)) != (len(texts), len(htmls)):
                 return pieces.subject, "".join(pieces.text), "".join(pieces.html)
             self._keep(forme, pieces, texts, htmls)
-        subject = self._templates.subject("digest", language=sheet.head.language, context=context)
+        subject = self._templates.subject(sheet.mail, language=sheet.head.language, context=context)
         own: dict[_Name, str] = {
             "title": self._templates.part("_base/title.html", context | {"subject": subject}),
             "preheader": self._templates.part("digest/preheader.html", context),
@@ -163,6 +175,13 @@ class Press:
         return forme.articles[shown]
 
 
+def _fits(form: Form, message: Compiled, html: Sequence[Block] | str) -> bool:
+    if form is Form.LIGHT:
+        return message.size <= LARGEST_LIGHT
+    octets = len(html.encode()) if isinstance(html, str) else sum(block.octets for block in html)
+    return octets <= LARGEST_HTML
+
+
 def _page(articles: Sequence[tuple[str, Shown]], *, more: int) -> Page:
     by_topic: dict[str, list[Shown]] = {}
     for topic, shown in articles:
@@ -174,7 +193,7 @@ _LAST = "foot"
 
 
 def _texts(page: Page) -> Iterator[_Name]:
-    """Name the pieces of a text part, as templates/emails/digest/body.txt is cut."""
+    """Name the pieces of a text part, as the templates of a digest are cut."""
     yield "top"
     for topic, articles in page.topics:
         yield ("topic", topic)

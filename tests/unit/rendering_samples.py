@@ -12,7 +12,7 @@ from typing import Any
 
 from newsletter.mail.rendering import MailTemplates, Rendered
 
-MAILS = ("digest", "confirmation", "already_subscribed", "preferences_link")
+MAILS = ("digest", "digest_light", "confirmation", "already_subscribed", "preferences_link")
 LANGUAGES = ("fr", "ar", "en")
 MARKER = "k3x9" * 10
 SITE = "https://lettre.example.ma"
@@ -86,6 +86,7 @@ def context(mail: str, language: str) -> Context:
             "hours": 1,
         },
     }
+    own["digest_light"] = own["digest"]
     return common | own[mail]
 
 

@@ -98,8 +98,12 @@ def test_a_missing_context_key_raises(mail: str) -> None:
     if mail == "digest":
         lead = english_article(image_url="https://news.example.ma/a.png", image_alt="A desk")
         whole["topics"] = [{"name": "Services", "articles": [lead]}]
+    elif mail == "digest_light":
+        lead = english_article()
+        del lead["image_url"], lead["image_alt"]  # it shows no picture
+        whole["topics"] = [{"name": "Services", "articles": [lead]}]
     else:
-        del whole["newsletter"]["promise"]  # only the digest repeats it
+        del whole["newsletter"]["promise"]  # only digests repeat it
     for *around, key in _keys(whole):
         lacking = copy.deepcopy(whole)
         place: Any = lacking
