@@ -21,6 +21,7 @@ from newsletter.web import (
     asking,
     confirming,
     current,
+    embedding,
     errors,
     headers,
     health,
@@ -37,7 +38,7 @@ from newsletter.web.mounting import Mounted
 
 LARGEST_FORM = 64 * 1024
 MOST_FIELDS = 500
-ROOMS = (signup, asking, confirming, leaving, preferences, archive, theme, health, routes, crossing)
+ROOMS = (signup, asking, confirming, leaving, preferences, archive, theme, health, routes, crossing, embedding)
 
 
 class Site(Flask):

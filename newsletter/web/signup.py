@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from newsletter.base.addresses import masked, read_address
+from newsletter.db.database import Work
 from newsletter.newsletters import queries
 from newsletter.newsletters.models import Newsletter
 from newsletter.web.asking import ask
@@ -19,6 +20,7 @@ from newsletter.web.headers import allow
 from newsletter.web.problems import Problem
 from newsletter.web.rhythm import frequencies_offered
 from newsletter.web.signup_form import (
+    EMBEDDED,
     SignUpForm,
     blank_form,
     languages_of,
@@ -43,7 +45,7 @@ def form(lang: str) -> ResponseReturnValue:
     with parts().database.reading() as work:
         newsletters = queries.all_newsletters(work)
         chosen = request.args.getlist("newsletters")
-        return _form_page(newsletters, blank_form(newsletters, page_language=lang, chosen=chosen))
+        return form_page(newsletters, blank_form(newsletters, page_language=lang, chosen=chosen))
 
 
 @blueprint.get("/<spoken:lang>/subscriptions")
@@ -55,27 +57,48 @@ def back_to_form(lang: str) -> ResponseReturnValue:
 @evenly
 def subscribe(lang: str) -> ResponseReturnValue:
     with parts().database.work() as work:
-        newsletters = queries.all_newsletters(work)
-        filled = read_form(request.form, newsletters, page_language=lang)
-        problems = problems_of(filled, newsletters)
-        if problems:
-            return _form_page(newsletters, filled, problems)
-        sign_up = sign_up_of(filled, page_language=lang, text_shown=consent(newsletters))
-        ask(work, sign_up, proof=filled.proof, page_token=filled.page_token, trap=filled.trap)
+        return taken(work, queries.all_newsletters(work), lang=lang)
+
+
+def taken(
+    work: Work,
+    newsletters: Sequence[Newsletter],
+    *,
+    lang: str,
+    again: str = "public/sign_up.html",
+    answer: str = "public/look_in_your_mail.html",
+    **context: object,
+) -> ResponseReturnValue:
+    """Take the form that was sent; the page `again` shows it with what is wrong, the page `answer` says what to do.
+
+    :raises NotFound: if there is no such newsletter
+    """
+    filled = read_form(request.form, newsletters, page_language=lang)
+    problems = problems_of(filled, newsletters)
+    if problems:
+        return form_page(newsletters, filled, problems, template=again, **context)
+    sign_up = sign_up_of(filled, page_language=lang, text_shown=consent(_spoken_of(filled, newsletters)))
+    ask(work, sign_up, proof=filled.proof, page_token=filled.page_token, trap=filled.trap)
     return page(
-        "public/look_in_your_mail.html",
+        answer,
         newsletters=newsletters,
         alternates=home_in_other_languages(),
         address=masked(read_address(filled.address).mailed),
     )
 
 
-def _form_page(
-    newsletters: Sequence[Newsletter], filled: SignUpForm, problems: Sequence[Problem] = ()
+def form_page(
+    newsletters: Sequence[Newsletter],
+    filled: SignUpForm,
+    problems: Sequence[Problem] = (),
+    *,
+    template: str = "public/sign_up.html",
+    **context: object,
 ) -> ResponseReturnValue:
+    """Show the form as it is filled in, with what is wrong."""
     allow(script_src="'self'", connect_src="'self'")  # sign_up.js, and the challenge it asks for
     return page(
-        "public/sign_up.html",
+        template,
         status=400 if problems else 200,
         newsletters=newsletters,
         alternates=home_in_other_languages(),
@@ -87,4 +110,10 @@ def _form_page(
         agreement=agreement(newsletters),
         rights=rights(newsletters),
         law=LAW,
+        **context,
     )
+
+
+def _spoken_of(filled: SignUpForm, newsletters: Sequence[Newsletter]) -> list[Newsletter]:
+    """Return the newsletters of which the form spoke beside its button: our page of all, one elsewhere of its own."""
+    return [each for each in newsletters if filled.version != EMBEDDED or each.slug in filled.newsletters]
