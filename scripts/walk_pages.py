@@ -162,16 +162,22 @@ def sign_up(site: Site, way: Walk, code: str, *, many: bool) -> None:
     for summary in page.locator("summary").all():
         summary.click()
     page.locator("[name^=topics]").first.uncheck()
-    page.locator("button").click()
+    send(page)
     way.stop(f"{name}_mistaken.{code}")
     page.goto(f"{site.url}/{code}/")
     page.locator("#address").fill(ADDRESSES[code])
     if many:
         for box in page.locator("[name=newsletters]").all():
             box.check()
-    page.locator("button").click()
+    send(page)
     if not many:
         way.stop(f"look_in_your_mail.{code}")
+
+
+def send(page: Page) -> None:
+    """Press the sign-up form's button: its script asks the server something first."""
+    with page.expect_navigation():
+        page.locator("button").click()
 
 
 def confirm(site: Site, way: Walk, code: str) -> None:
