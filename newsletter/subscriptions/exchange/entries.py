@@ -44,8 +44,9 @@ class Terms:
 class Entry:
     """What is to be imported of one row.
 
-    `state` is None where only the address is closed. `consented_at` is when the other system saw the consent, None if
-    nobody knows; `confirmed_at` when a person who left had confirmed; `ended_at` when the person left there.
+    `state` is None where only the address is closed. `consented_at` is since when the consent counts, None if nobody
+    knows, and `evidence_at` the moment of its evidence; `confirmed_at` is when a person who left had confirmed, and
+    `ended_at` when that person left.
     """
 
     line: int
@@ -58,6 +59,7 @@ class Entry:
     created_at: datetime | None
     confirmed_at: datetime | None
     consented_at: datetime | None
+    evidence_at: datetime | None
     ended_at: datetime | None
     end_reason: EndReason | None
     paused_until: datetime | None
@@ -125,6 +127,7 @@ class Checker:
             created_at=said.created_at or said.confirmed_at,
             confirmed_at=said.confirmed_at if _is_end(state) else None,
             consented_at=consented_at,
+            evidence_at=said.consent_at or consented_at,
             ended_at=said.ended_at,
             end_reason=(said.end_reason or EndReason.PAGE) if _is_end(state) else None,
             paused_until=self._pause(said, state),

@@ -34,13 +34,13 @@ class Origin:
 
     def evidence(self, entry: Entry) -> dict[str, Any]:
         """Return what a consent's row keeps of this entry."""
-        at = entry.ended_at if entry.leaves else entry.consented_at
         return {
             "system": self.system,
             "file": self.file,
             "line": entry.line,
             "kind": entry.kind,
-            "at": moment_cell(at) or None,
+            "at": moment_cell(entry.evidence_at) or None,
+            **({"left_at": moment_cell(entry.ended_at) or None} if entry.leaves else {}),
             "statement": self.statement[:STATED] or None,
         }
 
@@ -98,13 +98,13 @@ def take(
             if any(again.get(each, Standing()).closed != known.get(each, Standing()).closed for each in again):
                 raise Unavailable("an address was closed at the same moment: run the same command again")
             verdicts = judge(entries, again, now=work.now)
+        _end(work, [(e, v.ends) for e, v in zip(entries, verdicts, strict=True) if v.ends is not None], origin=origin)
         chosen = [
             (entry, choice, persons[entry.address.key])
             for entry, choice, verdict in zip(entries, choice_ids, verdicts, strict=True)
             if verdict.inserts
         ]
         _insert(work, chosen, newsletter_id=newsletter_id, origin=origin)
-        _end(work, [(e, v.ends) for e, v in zip(entries, verdicts, strict=True) if v.ends is not None], origin=origin)
     _suppress(work, [e for e, verdict in zip(entries, verdicts, strict=True) if verdict.closes])
     return verdicts
 

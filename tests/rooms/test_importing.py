@@ -1,0 +1,480 @@
+"""Importing and exporting subscribers: what is taken, what is left alone, what is refused; and twice is once."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from factories import make_newsletter, make_reader
+from newsletter.base.addresses import address_hash, read_address
+from newsletter.base.clock import SetClock
+from newsletter.base.errors import InvalidInput, NewsletterError, NotFound
+from newsletter.bootstrap import Parts
+from newsletter.deliveries.models import Delivery
+from newsletter.newsletters.models import Frequency
+from newsletter.newsletters.queries import current_sequence, next_sequences
+from newsletter.subscribers import actions as subscriber_actions
+from newsletter.subscribers.models import Subscriber, Suppression, SuppressionReason
+from newsletter.subscriptions import leaving
+from newsletter.subscriptions.exchange import importing
+from newsletter.subscriptions.exchange.entries import Terms
+from newsletter.subscriptions.exchange.exporting import export_subscribers
+from newsletter.subscriptions.exchange.formats import Format
+from newsletter.subscriptions.exchange.importing import Source, Summary, Told, import_subscribers
+from newsletter.subscriptions.models import (
+    Consent,
+    ConsentKind,
+    EndReason,
+    Subscription,
+    SubscriptionState,
+)
+
+JUNE = "2024-06-01 10:00:00"
+FRENCH = Terms(languages=["fr"])
+KNOWN = Terms(languages=["fr"], evidence="paper forms of 2024, kept in the archive")
+MAILCHIMP = "Email Address,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,LEID,EUID\n"
+
+
+def bring(
+    parts: Parts,
+    text: str | bytes,
+    *,
+    terms: Terms = FRENCH,
+    name: str = "readers.csv",
+    dry_run: bool = False,
+    told: list[Told] | None = None,
+    named: Format | None = None,
+) -> Summary:
+    data = text.encode() if isinstance(text, str) else text
+    return import_subscribers(
+        parts.database,
+        source=Source(io.BufferedReader(io.BytesIO(data)), name, named),  # type: ignore[arg-type]
+        newsletter="hebdo",
+        terms=terms,
+        address_key=parts.address_key,
+        dry_run=dry_run,
+        tell=(told if told is not None else []).append,
+        progress=lambda _: None,
+    )
+
+
+def take_out(parts: Parts, *, newsletter: str | None = None, state: SubscriptionState | None = None) -> str:
+    out = io.StringIO(newline="")
+    export_subscribers(parts.database, to=out, newsletter=newsletter, state=state)
+    return out.getvalue()
+
+
+def rows_of(parts: Parts, address: str) -> Sequence[Subscription]:
+    with parts.database.reading() as work:
+        hashed = address_hash(parts.address_key, read_address(address).key)
+        return work.session.scalars(
+            select(Subscription)
+            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+            .where(Subscriber.address_hash == hashed)
+            .order_by(Subscription.id)
+        ).all()
+
+
+def consents_of(parts: Parts, subscription: Subscription) -> Sequence[Consent]:
+    with parts.database.reading() as work:
+        return work.session.scalars(
+            select(Consent).where(Consent.subscription_id == subscription.id).order_by(Consent.id)
+        ).all()
+
+
+def counts(parts: Parts) -> list[int]:
+    with parts.database.reading() as work:
+        tables = (Subscriber, Subscription, Consent, Suppression, Delivery)
+        return [work.session.scalars(select(func.count()).select_from(table)).one() for table in tables]
+
+
+def close(parts: Parts, address: str, reason: SuppressionReason) -> None:
+    with parts.database.work() as work:
+        subscriber_actions.suppress(
+            work, address_hash=address_hash(parts.address_key, read_address(address).key), reason=reason
+        )
+
+
+def leave(parts: Parts, subscription: Subscription) -> None:
+    with parts.database.work() as work:
+        found = work.session.get_one(Subscription, subscription.id)
+        leaving.end(work, found, reason=EndReason.PAGE)
+
+
+@pytest.fixture(autouse=True)
+def _newsletter(parts: Parts) -> None:
+    make_newsletter(parts)
+
+
+def test_a_confirmed_row_is_active_from_its_confirmation_with_its_evidence(parts: Parts) -> None:
+    with parts.database.work() as work:
+        next_sequences(work, 7)
+    found = bring(parts, f"{MAILCHIMP}salma@y.ma,2,2024-06-01 09:00:00,{JUNE},1,a\n", name="subscribed_1.csv")
+    assert (found.format, found.taken) == (Format.MAILCHIMP, {"active": 1})
+    [subscription] = rows_of(parts, "salma@y.ma")
+    assert subscription.state is SubscriptionState.ACTIVE
+    assert subscription.watermark == 7  # nothing old is sent
+    assert subscription.activated_at == datetime(2024, 6, 1, 10, 0, tzinfo=UTC)
+    assert subscription.frequency is Frequency.WEEKLY
+    [consent] = consents_of(parts, subscription)
+    assert (consent.kind, consent.language) == (ConsentKind.IMPORTED, "fr")
+    assert consent.evidence == {
+        "system": "Mailchimp",
+        "file": "subscribed_1.csv",
+        "line": 2,
+        "kind": "confirmed",
+        "at": "2024-06-01T10:00:00Z",
+        "statement": None,
+    }
+
+
+def test_without_evidence_nobody_becomes_active(parts: Parts) -> None:
+    told: list[Told] = []
+    found = bring(parts, "salma@y.ma\namine@y.ma\n", told=told)
+    assert (found.taken, found.refused.total()) == ({}, 2)
+    assert "no evidence of consent" in told[0].reason
+    assert counts(parts) == [0, 0, 0, 0, 0]
+
+
+def test_what_the_operator_says_is_evidence_and_kept(parts: Parts) -> None:
+    assert bring(parts, "salma@y.ma\n", terms=KNOWN).taken == {"active": 1}
+    [subscription] = rows_of(parts, "salma@y.ma")
+    [consent] = consents_of(parts, subscription)
+    assert consent.evidence is not None
+    assert consent.evidence["statement"] == KNOWN.evidence
+    assert consent.evidence["at"] is None
+
+
+def test_an_import_sends_nothing(parts: Parts) -> None:
+    pending = Terms(languages=["fr"], state=SubscriptionState.PENDING)
+    bring(parts, "salma@y.ma\n", terms=KNOWN)
+    bring(parts, "amine@y.ma\n", terms=pending)
+    assert counts(parts) == [2, 2, 2, 0, 0]
+
+
+def test_the_same_import_twice_is_once(parts: Parts) -> None:
+    text = (
+        "address,state,confirmed_at,ended_at\n"
+        f"a@y.ma,active,{JUNE},\nb@y.ma,pending,,\nc@y.ma,ended,,{JUNE}\nd@y.ma,ended,,\nA@Y.ma,active,{JUNE},\n"
+    )
+    first = bring(parts, text)
+    before = counts(parts)
+    again = bring(parts, text)
+    assert first.taken == {"active": 1, "pending": 1, "ended": 2}
+    assert (again.taken, again.left_alone.total(), again.refused) == ({}, 5, {})
+    assert counts(parts) == before
+
+
+@pytest.mark.parametrize("slice_of", [1, 2, 1000])
+def test_a_dry_run_counts_the_same_and_changes_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, slice_of: int
+) -> None:
+    monkeypatch.setattr(importing, "SLICE", slice_of)
+    make_reader(parts, "here@y.ma")
+    close(parts, "closed@y.ma", SuppressionReason.ERASURE)
+    text = (
+        "address,state,confirmed_at,ended_at\n"
+        f"a@y.ma,active,{JUNE},\na@y.ma,active,{JUNE},\nbad,active,{JUNE},\nhere@y.ma,active,{JUNE},\n"
+        f"closed@y.ma,active,{JUNE},\na@y.ma,ended,,2025-01-01\na@y.ma,active,{JUNE},\na@y.ma,active,2025-02-01,\n"
+    )
+    before, dry_told, told = counts(parts), list[Told](), list[Told]()
+    dry = bring(parts, text, dry_run=True, told=dry_told)
+    assert counts(parts) == before
+    real = bring(parts, text, told=told)
+    assert (dry.taken, dry.left_alone, dry.refused) == (real.taken, real.left_alone, real.refused)
+    assert dry_told == told
+    assert real.taken == {"active": 2, "ended here": 1}
+    assert [each.state for each in rows_of(parts, "a@y.ma")] == [SubscriptionState.ENDED, SubscriptionState.ACTIVE]
+
+
+@pytest.mark.parametrize("reason", list(SuppressionReason))
+def test_a_closed_address_is_left_alone_and_not_kept_anew(parts: Parts, reason: SuppressionReason) -> None:
+    close(parts, "salma@y.ma", reason)
+    found = bring(parts, f"address,state,confirmed_at,ended_at\nsalma@y.ma,active,{JUNE},\nsalma@y.ma,ended,,{JUNE}\n")
+    assert found.left_alone == {f"the address is closed: {reason.replace('_', ' ')}": 2}
+    assert counts(parts)[:2] == [0, 0]
+
+
+def test_who_is_subscribed_already_is_left_alone(parts: Parts) -> None:
+    reader = make_reader(parts, "salma@y.ma", languages=("ar",))
+    assert bring(parts, f"email,confirmed_at\nSalma@Y.ma,{JUNE}\n").left_alone == {"subscribed already": 1}
+    [subscription] = rows_of(parts, "salma@y.ma")
+    assert (subscription.id, subscription.choice_id) == (reader.id, reader.choice_id)
+
+
+def test_who_left_after_the_consent_is_left_alone_even_when_the_address_is_gone(parts: Parts, clock: SetClock) -> None:
+    leave(parts, make_reader(parts, "salma@y.ma"))
+    left_at = clock.now()
+    with parts.database.work() as work:
+        person = work.session.scalars(select(Subscriber)).one()
+        person.address = person.address_key = None
+    clock.advance(timedelta(days=2))
+    assert bring(parts, f"email,confirmed_at\nsalma@y.ma,{JUNE}\n").left_alone == {"left after this consent": 1}
+    assert bring(parts, "salma@y.ma\n", terms=KNOWN).left_alone == {"left after this consent": 1}
+    since = left_at + timedelta(days=1)
+    assert bring(parts, f"email,confirmed_at\nsalma@y.ma,{since.isoformat()}\n").taken == {"active": 1}
+
+
+def test_who_left_elsewhere_is_kept_as_ended_and_not_brought_back(parts: Parts) -> None:
+    header = "Email Address,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,UNSUB_TIME,LEID,EUID\n"
+    left = bring(parts, f"{header}salma@y.ma,2,,{JUNE},2024-07-01 10:00:00,1,a\n")
+    assert left.taken == {"ended": 1}
+    [subscription] = rows_of(parts, "salma@y.ma")
+    assert subscription.state is SubscriptionState.ENDED
+    assert subscription.ended_at == datetime(2024, 7, 1, 10, 0, tzinfo=UTC)
+    assert bring(parts, f"{MAILCHIMP}salma@y.ma,2,,{JUNE},1,a\n").left_alone == {"left after this consent": 1}
+
+
+@pytest.mark.parametrize("terms", [FRENCH, KNOWN])
+def test_who_left_elsewhere_after_an_import_is_ended_here(parts: Parts, terms: Terms) -> None:
+    bring(parts, f"email,confirmed_at\nsalma@y.ma,{JUNE if terms is FRENCH else ''}\n", terms=terms)
+    text = "email,state,ended_at\nsalma@y.ma,ended,2025-01-01\n"
+    assert bring(parts, text).taken == {"ended here": 1}
+    [subscription] = rows_of(parts, "salma@y.ma")
+    assert subscription.state is SubscriptionState.ENDED
+    assert [each.kind for each in consents_of(parts, subscription)] == [ConsentKind.IMPORTED, ConsentKind.LEFT]
+    assert bring(parts, text).left_alone == {"ended already": 1}
+
+
+def test_who_left_elsewhere_and_then_subscribed_here_stays(parts: Parts) -> None:
+    make_reader(parts, "salma@y.ma")
+    found = bring(parts, f"email,state,ended_at\nsalma@y.ma,ended,{JUNE}\n")
+    assert found.left_alone == {"subscribed since then": 1}
+
+
+def test_who_left_elsewhere_is_ended_whatever_the_row_wished(parts: Parts) -> None:
+    found = bring(parts, f"email,state,ended_at,languages,topics\nsalma@y.ma,ended,{JUNE},de,no-such\n", terms=Terms())
+    assert found.taken == {"ended": 1}
+
+
+def test_blocklisted_and_cleaned_addresses_are_closed(parts: Parts) -> None:
+    listmonk = "uuid,email,name,attributes,status,created_at,updated_at\n"
+    bring(parts, f'{listmonk}u,a@y.ma,A,"{{}}",blocklisted,{JUNE},{JUNE}\n')
+    cleaned = "Email Address,MEMBER_RATING,CONFIRM_TIME,CLEAN_TIME,LEID,EUID\n"
+    assert bring(parts, f"{cleaned}b@y.ma,2,{JUNE},{JUNE},1,a\n").taken == {"address closed": 1}
+    with parts.database.reading() as work:
+        found = {each.address_hash: each.reason for each in work.session.scalars(select(Suppression))}
+    assert [found[address_hash(parts.address_key, each)] for each in ("a@y.ma", "b@y.ma")] == [
+        SuppressionReason.STAFF,
+        SuppressionReason.HARD_BOUNCE,
+    ]
+    assert counts(parts)[0] == 0  # a closed address is kept as a hash alone
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("nobody,active,2024-01-01,fr,,", "not a mail address"),
+        (",active,2024-01-01,fr,,", "no address"),
+        ("x@y.ma,active,2024-01-01,fr,sport,", "unknown topic “sport”"),
+        ("x@y.ma,active,2024-01-01,fr,me@else.ma,", "unknown topic"),
+        ("x@y.ma,active,2024-01-01,de,,", "unknown language “de”"),
+        ("x@y.ma,active,2024-01-01,fr,,hourly", "unknown frequency “hourly”"),
+        ("x@y.ma,active,2024-01-01,fr,,monthly", "the newsletter does not come monthly"),
+        ("x@y.ma,revived,2024-01-01,fr,,", "unknown state"),
+        ("x@y.ma,active,2036-01-01,fr,,", "confirmed_at lies in the future"),
+        ("x@y.ma,active,01/06/2024,fr,,", "confirmed_at is no moment such as 2026-11-30 08:00:00"),
+        ("x@y.ma,active,2024-01-01,fr", "4 columns where the header has 6"),
+        ("x@y.ma,active,2024-01-01,,,", "no language; see --language"),
+    ],
+)
+def test_a_bad_row_is_told_by_its_number_and_the_good_ones_are_taken(parts: Parts, row: str, reason: str) -> None:
+    told: list[Told] = []
+    text = (
+        f"address,state,confirmed_at,languages,topics,frequency\na@y.ma,active,{JUNE},fr,,\n{row}\n"
+        f"b@y.ma,active,{JUNE},ar fr,regions,daily\n"
+    )
+    found = bring(parts, text, terms=Terms(), told=told)
+    assert told == [Told(3, reason, is_refused=True)]
+    assert found.taken == {"active": 2}
+    assert "@" not in told[0].reason
+
+
+def test_a_row_of_another_newsletter_is_left_alone(parts: Parts) -> None:
+    make_newsletter(parts, slug="autre")
+    make_reader(parts, "salma@y.ma", slug="autre")
+    assert bring(parts, take_out(parts)).left_alone == {"of another newsletter": 1}
+
+
+def test_a_file_that_is_no_list_is_refused_whole(parts: Parts) -> None:
+    for text in ("", "\n\n", "name,phone\nx,1\n", b"PK\x03\x04"):
+        with pytest.raises(InvalidInput):
+            bring(parts, text)
+    with pytest.raises(InvalidInput, match="does not speak"):
+        bring(parts, "x@y.ma\n", terms=Terms(languages=["de"]))
+
+
+def test_an_import_that_was_broken_off_is_mended_by_running_it_again(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "SLICE", 3)
+    text = "email,confirmed_at\n" + "".join(f"r{number}@y.ma,{JUNE}\n" for number in range(10))
+
+    def pull_the_plug(summary: Summary) -> None:
+        if summary.rows == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_subscribers(
+            parts.database,
+            source=Source(io.BufferedReader(io.BytesIO(text.encode())), "r.csv"),  # type: ignore[arg-type]
+            newsletter="hebdo",
+            terms=FRENCH,
+            address_key=parts.address_key,
+            dry_run=False,
+            tell=lambda _: None,
+            progress=pull_the_plug,
+        )
+    assert counts(parts)[:3] == [6, 6, 6]
+    again = bring(parts, text)
+    assert (again.taken, again.left_alone) == ({"active": 4}, {"subscribed already": 6})
+    assert counts(parts)[:3] == [10, 10, 10]
+
+
+def test_an_export_says_all_that_a_subscription_is(parts: Parts, clock: SetClock) -> None:
+    reader = make_reader(parts, "salma@y.ma", languages=("ar", "fr"))
+    with parts.database.work() as work:
+        work.session.get_one(Subscription, reader.id).paused_until = clock.now() + timedelta(days=3)
+    header, row = take_out(parts).splitlines()
+    cells = dict(zip(header.split(","), row.split(","), strict=True))
+    assert cells.pop("consent_text_hash") == consents_of(parts, reader)[-1].text_hash
+    assert cells == {
+        "address": "salma@y.ma",
+        "newsletter": "hebdo",
+        "state": "active",
+        "languages": "ar fr",
+        "topics": "services regions",
+        "frequency": "weekly",
+        "form": "digest",
+        "created_at": "2026-11-16T09:00:00Z",
+        "confirmed_at": "2026-11-16T09:00:00Z",
+        "ended_at": "",
+        "end_reason": "",
+        "paused_until": "2026-11-19T09:00:00Z",
+        "consent_language": "ar",
+        "consent_form_version": "confirm-1",
+        "consent_at": "2026-11-16T09:00:00Z",
+    }
+
+
+def test_an_export_can_be_of_one_newsletter_or_state(parts: Parts) -> None:
+    make_newsletter(parts, slug="autre")
+    make_reader(parts, "a@y.ma")
+    leave(parts, make_reader(parts, "b@y.ma"))
+    make_reader(parts, "c@y.ma", slug="autre")
+    assert [line[0] for line in take_out(parts).splitlines()[1:]] == ["a", "b", "c"]
+    assert [line[0] for line in take_out(parts, newsletter="hebdo").splitlines()[1:]] == ["a", "b"]
+    assert [line[0] for line in take_out(parts, state=SubscriptionState.ENDED).splitlines()[1:]] == ["b"]
+    with pytest.raises(NotFound):
+        take_out(parts, newsletter="no-such")
+
+
+def test_a_removed_address_is_not_exported(parts: Parts) -> None:
+    leave(parts, make_reader(parts, "salma@y.ma"))
+    with parts.database.work() as work:
+        person = work.session.scalars(select(Subscriber)).one()
+        person.address = person.address_key = None
+    assert len(take_out(parts).splitlines()) == 1
+
+
+LOCAL = st.text(st.sampled_from("=+-'ab1_"), min_size=1, max_size=6).map(lambda text: f"{text}z")
+WHEN = st.datetimes(datetime(2000, 1, 1), datetime(2026, 11, 1)).map(lambda moment: f"{moment.isoformat()}Z")  # noqa: DTZ001 (strategies take naive ones)
+ROW = st.builds(
+    lambda local, state, when, languages, topics, often, form, end: ",".join(
+        (
+            f"{local}@y.ma",
+            state,
+            languages,
+            topics,
+            often,
+            form,
+            when[0],
+            when[1] if state != "pending" else "",
+            when[2] if state == "ended" else "",
+            end if state == "ended" else "",
+        )
+    ),
+    LOCAL,
+    st.sampled_from(["active", "pending", "ended"]),
+    st.lists(WHEN, min_size=3, max_size=3).map(sorted),
+    st.sampled_from(["fr", "ar fr", "fr ar en"]),
+    st.sampled_from(["services", "services regions"]),
+    st.sampled_from(["weekly", "daily"]),
+    st.sampled_from(["digest", "light"]),
+    st.sampled_from(["page", "one_click", "expired"]),
+)
+
+
+@given(st.lists(ROW, max_size=12))
+@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_export_imported_elsewhere_is_the_same_export(parts: Parts, rows: list[str]) -> None:
+    _forget_all(parts)
+    header = "address,state,languages,topics,frequency,form,created_at,confirmed_at,ended_at,end_reason"
+    found = bring(parts, "\n".join([header, *rows]), terms=Terms())
+    assert not found.refused
+    first = take_out(parts)
+    assert first.count("\n") == 1 + found.taken["active"] + found.taken["pending"] + found.taken["ended"]
+    _forget_all(parts)
+    moved = bring(parts, first, terms=Terms())
+    assert (moved.format, moved.refused, moved.left_alone) == (Format.OURS, {}, {})
+    assert take_out(parts) == first
+
+
+def _forget_all(parts: Parts) -> None:
+    with parts.database.work() as work:
+        for table in (Consent, Subscription, Subscriber, Suppression):
+            work.session.query(table).delete()
+
+
+@given(st.binary(max_size=400), st.sampled_from([b"", b"email\n", MAILCHIMP.encode(), b"email,state,confirmed_at\n"]))
+@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_file_is_imported_or_told(parts: Parts, data: bytes, header: bytes) -> None:
+    try:
+        found = bring(parts, header + data, terms=KNOWN)
+    except NewsletterError:  # said in one sentence; anything else would be a traceback
+        return
+    assert found.taken.total() + found.left_alone.total() + found.refused.total() == found.rows
+
+
+def peak(parts: Parts, rows: int) -> tuple[int, int]:
+    """The memory that an import and an export of so many rows take at most."""
+    text = "email,confirmed_at\n" + "".join(f"r{number}x{rows}@y.ma,{JUNE}\n" for number in range(rows))
+    data = text.encode()
+    tracemalloc.start()
+    bring(parts, data)
+    imported = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    kept = tracemalloc.get_traced_memory()[0]
+    with open("/dev/null", "w", newline="") as out:  # noqa: PTH123 (a file that keeps nothing)
+        export_subscribers(parts.database, to=out)
+    exported = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return imported, exported - kept
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(parts: Parts) -> None:
+    peak(parts, 1000)  # what is loaded once
+    small_in, small_out = peak(parts, 3000)
+    large_in, large_out = peak(parts, 30_000)
+    assert large_in < 1.5 * small_in
+    assert large_out < 1.5 * small_out
+
+
+def test_the_watermark_is_that_of_the_moment(parts: Parts) -> None:
+    with parts.database.work() as work:
+        next_sequences(work, 3)
+        assert current_sequence(work) == 3
+    bring(parts, "a@y.ma\n", terms=KNOWN)
+    with parts.database.work() as work:
+        next_sequences(work, 2)
+    bring(parts, "b@y.ma\n", terms=KNOWN)
+    assert [rows_of(parts, address)[0].watermark for address in ("a@y.ma", "b@y.ma")] == [3, 5]
