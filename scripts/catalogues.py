@@ -51,6 +51,7 @@ def _sources(domain: str) -> Iterator[Path]:
         return
     yield from (path for path in (TEMPLATES / "web").rglob("*.html") if DEMO not in path.parents)
     yield from (PACKAGE / "web").rglob("*.py")
+    yield PACKAGE / "cli" / "describing.py"  # the topic of a newsletter that names none stands on its pages
 
 
 def _messages_in(path: Path, domain: str) -> Iterator[Identity]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from newsletter.base.errors import InvalidInput
-from newsletter.base.languages import LANGUAGES, language
+from newsletter.base.languages import LANGUAGES, language, translations
 from newsletter.newsletters.actions import NewNewsletter, NewRhythm, NewTopic
 from newsletter.newsletters.models import Frequency
 
@@ -31,7 +31,6 @@ _WEEKDAYS = (
     ("saturday", "samedi"),
     ("sunday", "dimanche"),
 )
-_USUAL_TOPIC = NewTopic("news", {"fr": "Actualités", "ar": "الأخبار", "en": "News"})
 _USUAL_RHYTHM = NewRhythm(Frequency.WEEKLY, weekday=0)
 
 Texts = dict[str, str]
@@ -192,7 +191,7 @@ def _complete(said: Description, base_url: str) -> NewNewsletter:
         confirmation_sender=said.confirmation_sender,
         owner=said.owner,
         accent=said.accent,
-        topics=[_topic(topic, languages) for topic in said.topics] or [_USUAL_TOPIC],
+        topics=[_topic(topic, languages) for topic in said.topics] or [_usual_topic(languages)],
         rhythms=_rhythms(said) or [_USUAL_RHYTHM],
     )
 
@@ -207,6 +206,10 @@ def in_all(texts: Texts, languages: Sequence[str]) -> Texts:
     common = texts.get(ANY_LANGUAGE)
     found = {code: texts.get(code) or common for code in {**dict.fromkeys(languages), **texts} if code != ANY_LANGUAGE}
     return {code: text for code, text in found.items() if text}
+
+
+def _usual_topic(languages: Sequence[str]) -> NewTopic:
+    return NewTopic("news", {code: translations(code).gettext("News") for code in languages})
 
 
 def _topic(topic: _Topic, languages: Sequence[str]) -> NewTopic:

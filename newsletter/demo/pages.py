@@ -46,7 +46,7 @@ def _add_site(app: Flask, site: SampleSite) -> None:
     @app.get("/site/<language>/")
     @app.get("/site/<language>/<slug>")
     def article(language: str, slug: str = "") -> str:
-        if language not in LANGUAGES:
+        if language not in sample.LANGUAGES:
             abort(404)
         published = [
             each
@@ -70,7 +70,7 @@ def _add_site(app: Flask, site: SampleSite) -> None:
 
     @app.get("/site/feed.<language>.xml")
     def feed(language: str) -> Response:
-        if language not in LANGUAGES:
+        if language not in sample.LANGUAGES:
             abort(404)
         return Response(sample.feed_bytes(language, site=site.address, week=site.week), mimetype="application/atom+xml")
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from newsletter.base.addresses import read_address
 from newsletter.base.clock import zone
 from newsletter.base.errors import Conflict, InvalidInput
-from newsletter.base.languages import language
+from newsletter.base.languages import LANGUAGES, language
 from newsletter.db.database import Work
 from newsletter.newsletters.models import Frequency, Newsletter, Rhythm, Topic
 
@@ -50,7 +50,7 @@ class NewNewsletter:
     promises: Mapping[str, str] = field(default_factory=dict)
     postal_address: Mapping[str, str] = field(default_factory=dict)
     cndp_reference: str = ""
-    languages: Sequence[str] = ("fr", "ar", "en")
+    languages: Sequence[str] = field(default_factory=lambda: tuple(LANGUAGES))
     time_zone: str = "Africa/Casablanca"
     sender: str = ""
     confirmation_sender: str = ""
