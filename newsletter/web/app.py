@@ -26,8 +26,11 @@ from newsletter.web import (
     headers,
     health,
     leaving,
+    moving_address,
+    own_data,
     paths,
     preferences,
+    preferences_by_address,
     rhythm,
     signup,
     speech,
@@ -38,7 +41,22 @@ from newsletter.web.mounting import Mounted
 
 LARGEST_FORM = 64 * 1024
 MOST_FIELDS = 500
-ROOMS = (signup, asking, confirming, leaving, preferences, archive, theme, health, routes, crossing, embedding)
+ROOMS = (
+    signup,
+    asking,
+    confirming,
+    leaving,
+    preferences,
+    own_data,
+    preferences_by_address,
+    moving_address,
+    archive,
+    theme,
+    health,
+    routes,
+    crossing,
+    embedding,
+)
 
 
 class Site(Flask):
