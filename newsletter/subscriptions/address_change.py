@@ -81,12 +81,14 @@ def standing(work: Work, request: Request) -> Standing:
     :raises ExpiredToken: if it is so old that the address is no longer kept
     """
     person = request.subscriber
+    if person.address is None:
+        return Standing.ENDED
     if request.answered_at is not None and person.address_hash == request.address_hash:
         return Standing.DONE
     newest = queries.newest_request(work, subscriber_id=person.id, kind=RequestKind.CHANGE_ADDRESS)
     if request.answered_at is not None or newest != request.id:
         return Standing.SUPERSEDED
-    if person.address is None or not queries.of_subscriber(work, person.id, SubscriptionState.ACTIVE):
+    if not queries.of_subscriber(work, person.id, SubscriptionState.ACTIVE):
         return Standing.ENDED
     if request.address is None or request.address_hash is None:
         raise ExpiredToken("this link is too old")

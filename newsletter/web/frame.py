@@ -55,8 +55,13 @@ def shown_address(person: Subscriber) -> str:
 
 def home_in_other_languages() -> list[Alternate]:
     """Return the sign-up page in each other language."""
+    return in_other_languages("signup.form")
+
+
+def in_other_languages(endpoint: str) -> list[Alternate]:
+    """Return a page that has no more in its path than its language, in each other language."""
     others = (language for language in LANGUAGES.values() if language is not spoken())
-    return [Alternate(language, url_for("signup.form", lang=language.code)) for language in others]
+    return [Alternate(language, url_for(endpoint, lang=language.code)) for language in others]
 
 
 def _logo(newsletters: Sequence[Newsletter]) -> str | None:

@@ -98,7 +98,8 @@ def add(token: str) -> ResponseReturnValue:
     with parts().database.work() as work:
         person, _ = opened_by(work, token, hold=True)
         newsletter = newsletter_queries.by_slug(work, request.form.get("newsletter", ""))
-        shown = Shown(f"{_add_button(newsletter)}. {consent([newsletter])}", ADD_FORM)
+        agreed = consent(newsletter_queries.all_newsletters(work))
+        shown = Shown(f"{_add_button(newsletter)}. {agreed}", ADD_FORM)
         subscribe_at_once(work, person=person, newsletter=newsletter, spoken=spoken().code, shown=shown)
         told = gettext(
             "You are subscribed to %(newsletter)s. It comes from the next issue on.",
@@ -173,9 +174,8 @@ def _preferences_page(
 ) -> ResponseReturnValue:
     """Show what is in force; and in the fields what was sent, where that could not be saved."""
     links, in_force = parts().links, [preferences_of(each, now=work.now) for each in active]
-    mine = {each.newsletter_id for each in active}
-    others = [each for each in newsletter_queries.all_newsletters(work) if each.id not in mine]
-    offered = others if active and may_add(work, person) else []
+    every, mine = newsletter_queries.all_newsletters(work), {each.newsletter_id for each in active}
+    offered = [each for each in every if each.id not in mine] if active and may_add(work, person) else []
     return page(
         "public/preferences.html",
         status=400 if problems else 409 if is_stale else 200,
@@ -188,7 +188,7 @@ def _preferences_page(
         pause_days={each.slug: pause_days(each.subscription.newsletter, now=work.now) for each in in_force},
         leave_tokens={each.slug: links.unsubscribe_token(each.subscription.id, 0) for each in in_force},
         offered=[(each, wish_for(each, active), _add_button(each)) for each in offered],
-        consent=consent(offered) if offered else "",
+        consent=consent(every),
         shows_own_data="own_data.show" in current_app.view_functions,
         problems=problems,
         told=told,

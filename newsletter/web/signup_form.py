@@ -8,13 +8,12 @@ from datetime import datetime
 
 from werkzeug.datastructures import MultiDict
 
-from newsletter.base.addresses import read_address
 from newsletter.base.errors import InvalidInput, InvalidToken, NotFound
 from newsletter.base.languages import LANGUAGES, Language
 from newsletter.base.links import Links
 from newsletter.newsletters.models import Frequency, Newsletter
 from newsletter.subscriptions.actions import SignUp
-from newsletter.web.problems import Problem
+from newsletter.web.problems import Problem, address_problem
 from newsletter.web.speech import gettext, said
 
 PAGE, EMBEDDED = "page-1", "embedded-1"  # the versions of the form, as the register of consents names them
@@ -98,7 +97,8 @@ def token_of(form: SignUpForm, *, links: Links, now: datetime) -> str:
 def problems_of(form: SignUpForm, offered: Sequence[Newsletter]) -> list[Problem]:
     """Return what keeps this form from being taken, in the order of its fields."""
     chosen = [newsletter for newsletter in offered if newsletter.slug in form.newsletters]
-    problems = _address_problems(form)
+    wrong = address_problem(form.address)
+    problems = [wrong] if wrong else []
     if not form.newsletters:
         problems.append(Problem("newsletters", gettext("Choose at least one newsletter.")))
     problems += [problem for newsletter in chosen for problem in _problems_with(newsletter, form)]
@@ -142,13 +142,3 @@ def languages_of(newsletters: Sequence[Newsletter]) -> list[Language]:
     """Return the languages that at least one of these newsletters speaks."""
     codes = {code for newsletter in newsletters for code in newsletter.languages}
     return [language for code, language in LANGUAGES.items() if code in codes]
-
-
-def _address_problems(form: SignUpForm) -> list[Problem]:
-    try:
-        read_address(form.address)
-    except InvalidInput as error:
-        if error.code == "address_empty":
-            return [Problem("address", gettext("Enter your mail address."))]
-        return [Problem("address", gettext("This is not a complete mail address: it looks like name@example.ma."))]
-    return []
