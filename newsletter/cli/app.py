@@ -8,6 +8,7 @@ import click
 
 from newsletter.cli.deliveries import deliveries
 from newsletter.cli.door import Door
+from newsletter.cli.embed import embed
 from newsletter.cli.issues import issues
 from newsletter.cli.newsletters import newsletters
 from newsletter.cli.privacy import privacy
@@ -24,5 +25,19 @@ def group() -> None:
     """A newsletter server for a public institution's news site."""
 
 
-for command in (init, newsletters, sources, fetch, run, issues, subscribers, deliveries, privacy, rates, db, doctor):
+for command in (
+    init,
+    newsletters,
+    sources,
+    fetch,
+    run,
+    issues,
+    subscribers,
+    deliveries,
+    privacy,
+    embed,
+    rates,
+    db,
+    doctor,
+):
     group.add_command(command)

@@ -26,6 +26,7 @@ ORDER = (
     "sources",
     "fetch",
     "serve",
+    "embed",
     "run",
     "issues",
     "deliveries",

@@ -77,7 +77,7 @@ def test_one_request_takes_several_newsletters(client: FlaskClient, parts: Parts
     assert chosen(parts, 1)[0] == ["services"]
 
 
-@pytest.mark.parametrize(("headers", "version"), [({}, "api-1"), ({"Origin": "https://www.example.ma"}, "embed-1")])
+@pytest.mark.parametrize(("headers", "version"), [({}, "api-1"), ({"Origin": "https://www.example.ma"}, "embedded-1")])
 def test_the_register_keeps_the_text_that_the_caller_showed(
     client: FlaskClient, parts: Parts, headers: dict[str, str], version: str
 ) -> None:

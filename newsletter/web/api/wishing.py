@@ -12,10 +12,10 @@ from newsletter.subscriptions.actions import SignUp
 from newsletter.web.api.checking import Mistake, mistakes, pointer
 from newsletter.web.api.problems import InvalidBody
 from newsletter.web.api.schemas import schemas
-from newsletter.web.signup_form import SignUpForm, problems_of
+from newsletter.web.signup_form import EMBEDDED, SignUpForm, problems_of
 from newsletter.web.speech import gettext
 
-FORM_OF_API, FORM_OF_EMBEDDED = "api-1", "embed-1"
+FORM = "api-1"
 PLACES = {"language": "languages"}  # what a field of the page is called in the body, where that differs
 
 
@@ -36,7 +36,7 @@ def sign_up_in(body: Mapping[str, Any], offered: Sequence[Newsletter]) -> SignUp
         page_language=body["page_language"],
         text_shown=body["consent_text"],
         topics=body.get("topics", {}),
-        form_version=FORM_OF_EMBEDDED if "Origin" in request.headers else FORM_OF_API,
+        form_version=EMBEDDED if "Origin" in request.headers else FORM,
     )
 
 
