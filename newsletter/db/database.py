@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -17,7 +19,8 @@ from newsletter.base.clock import Clock
 from newsletter.base.errors import ConfigError, Unavailable
 from newsletter.db.turns import in_turn
 
-BUSY_SECONDS = 30
+PATIENCE = 30.0  # seconds that a work waits for a lock before it says that the database does not answer
+A_WHILE = 1.0  # seconds; whoever waited longer for the turn has less patience left
 _READING = "newsletter_reading"
 _RETRIES = 10
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock
@@ -35,11 +38,11 @@ class Work:
 
 
 class Database:
-    """Opens units of work; safe to share between threads."""
+    """Opens units of work; safe to share between threads. None waits longer than `patience` seconds for a lock."""
 
-    def __init__(self, url: str, *, clock: Clock) -> None:
+    def __init__(self, url: str, *, clock: Clock, patience: float = PATIENCE) -> None:
         self.clock = clock
-        self.engine = _engine(url)
+        self.engine = _engine(url, patience)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
 
     @contextmanager
@@ -104,32 +107,53 @@ class Database:
                 raise ConfigError(f"the database cannot be used: {str(error.orig).splitlines()[0]}") from error
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, patience: float) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return _postgresql(parsed)
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        return _postgresql(parsed, patience)
+    engine = create_engine(parsed, connect_args={"timeout": patience, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", partial(_begin_sqlite, patience=patience))
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, patience: float) -> Engine:
     try:
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
     except ModuleNotFoundError:
         raise ConfigError("PostgreSQL needs its driver: pip install 'newsletter-server[postgresql]'") from None
+
+    def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        connection.execute(f"SET lock_timeout = {round(patience * 1000)}")
+        connection.commit()
+
+    event.listen(engine, "connect", prepare)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(connection: Connection, *, patience: float) -> None:
     if connection.get_execution_options().get(_READING, False):
         connection.exec_driver_sql("BEGIN")
         return
+    began = monotonic()
     with in_turn(connection.engine.url.database):
+        waited = monotonic() - began
+        if waited < A_WHILE:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            _begin_late(connection, left=max(patience - waited, 0.0), patience=patience)
+
+
+def _begin_late(connection: Connection, *, left: float, patience: float) -> None:
+    """Ask for the lock with what is left of the patience: those before have waited for it in vain."""
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={round(left * 1000)}")
+    try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={round(patience * 1000)}")
