@@ -18,7 +18,7 @@ from newsletter.subscribers import queries as subscriber_queries
 from newsletter.subscribers.models import Subscriber
 from newsletter.subscriptions import queries
 from newsletter.subscriptions.evidence import Shown
-from newsletter.subscriptions.models import Subscription
+from newsletter.subscriptions.models import Subscription, SubscriptionState
 from newsletter.web import preferences
 from newsletter.web.consent import rights
 from newsletter.web.current import parts
@@ -108,7 +108,9 @@ def _opened_by(work: Work, token: str) -> tuple[Subscriber, Sequence[Subscriptio
     links = parts().links
     person = subscriber_queries.by_id(work, links.read_old_preferences(token))
     subscriptions = queries.of_subscriber(work, person.id)
-    speak(subscriptions[-1].language if subscriptions else "")
+    in_force = [each for each in subscriptions if each.state is SubscriptionState.ACTIVE]
+    for each in [*in_force, *reversed(subscriptions)][:1]:  # as the page of the preferences, which leads here
+        speak(each.language)
     links.read_preferences(token, now=work.now)
     return person, subscriptions
 

@@ -264,9 +264,12 @@ def test_preferences_speak_it(subscribed: Walk) -> None:
     (mail,) = walk.mails()
     link = link_in(mail, "preferences")
     page = walk.get(link)
-    walk.press(page, changes={"frequency.first": "daily", "topics.first": ["first-0"]})
-    walk.press(page, changes={"frequency.first": "immediate"})
-    walk.press(page, 400, changes={"topics.first": [], "language.first.1": ""})
+    save = f"/preferences/{link.rpartition('/')[2]}"
+    stale = page
+    page = walk.press(page, changes={"frequency.first": "daily", "topics.first": ["first-0"]}, to=save)
+    page = walk.press(page, changes={"frequency.first": "immediate"}, to=save)
+    page = walk.press(page, 400, changes={"topics.first": [], "language.first.1": ""}, to=save)
+    walk.press(stale, 409, to=save)
     walk.clock.advance(timedelta(hours=2))
     walk.get(link, status=410)
 
