@@ -12,7 +12,7 @@ function bodyOf(form, proof) {
     newsletters: fields.getAll("newsletters"),
     languages: [fields.get("language")],
     page_language: form.lang,
-    consent_text: form.querySelector(".newsletter-legal").textContent.replace(/\s+/g, " ").trim(),
+    consent_text: form.querySelector(".newsletter-legal").textContent.replace(/[ \t\r\n]+/g, " ").trim(),
   };
   if (fields.get("frequency")) {
     body.frequency = fields.get("frequency");
