@@ -206,11 +206,9 @@ def test_without_a_database_nothing_is_half_done(parts: Parts, tmp_path: Path) -
     gone = file.rename(tmp_path / "away")
     file.mkdir()
     lost = replace(parts, database=Database(f"sqlite:///{file}", clock=parts.clock))
-    for link in (
-        f"/u/{token}",
-        f"/topic/{parts.links.topic_token(reader.id, 1)}",
-        f"/undo/{undo_token(parts, reader)}",
-    ):
+    links = parts.links
+    undo = links.undo_token(reader.id, at=parts.clock.now())
+    for link in (f"/u/{token}", f"/topic/{links.topic_token(reader.id, 1)}", f"/undo/{undo}"):
         for method in ("GET", "POST"):
             answer = create_app(lost).test_client().open(link, method=method, headers={"Accept-Language": "ar"})
             assert (answer.status_code, read(answer).language) == (503, "ar")
