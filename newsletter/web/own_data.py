@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from newsletter.base.errors import ExpiredToken
 from newsletter.db.database import Work
-from newsletter.newsletters.models import Newsletter
+from newsletter.newsletters.models import Frequency, Newsletter
 from newsletter.privacy import actions
 from newsletter.privacy.record import record
 from newsletter.subscribers import queries as subscriber_queries
@@ -25,7 +25,7 @@ from newsletter.web.current import parts
 from newsletter.web.frame import page, shown_address
 from newsletter.web.own_data_words import closing_in_words, consent_in_words, mail_in_words, outcome_in_words
 from newsletter.web.rhythm import frequency_in_words
-from newsletter.web.speech import gettext, said, speak, spoken
+from newsletter.web.speech import gettext, listed, said, speak, spoken
 
 ACCESS = "public"
 ERASE_FORM = "erase-1"
@@ -48,7 +48,7 @@ def show(token: str) -> ResponseReturnValue:
             newsletters=newsletters,
             address=shown_address(person),
             kept=record(work, address_hash=person.address_hash),
-            frequency_of=lambda each: frequency_in_words(by_slug[each["newsletter"]], each["frequency"]),
+            frequency_of=lambda each: frequency_in_words(by_slug[each["newsletter"]], Frequency(each["frequency"])),
             consent_in_words=consent_in_words,
             mail_in_words=mail_in_words,
             outcome_in_words=outcome_in_words,
@@ -123,7 +123,7 @@ def _newsletters(subscriptions: Sequence[Subscription]) -> list[Newsletter]:
 def _what_happens(subscriptions: Sequence[Subscription]) -> list[str]:
     """Write what erasing does, as the page says it and the register keeps it."""
     names = [said(each.newsletter.names).text for each in subscriptions if each.state in queries.OPEN]
-    ends = [gettext("Your subscriptions end: %(newsletters)s.", newsletters=", ".join(names))] if names else []
+    ends = [gettext("Your subscriptions end: %(newsletters)s.", newsletters=listed(names).unescape())] if names else []
     return [
         *ends,
         gettext(
