@@ -5,9 +5,10 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from since_last_carrier import SITE, Carrier, Killed, Script, Watcher, articles_in
 from since_last_house import TOPICS, House, Seen, SeenIssue, SeenMail
 from since_last_rules import GIVEN, OPEN, Issue, Mail, Reader, Rules, latest_slot
@@ -15,6 +16,7 @@ from since_last_rules import GIVEN, OPEN, Issue, Mail, Reader, Rules, latest_slo
 from newsletter.articles import actions as article_actions
 from newsletter.articles.feeds import Entry
 from newsletter.base.clock import SetClock
+from newsletter.base.errors import Conflict, ExpiredToken
 from newsletter.deliveries.models import LaneName
 from newsletter.issues import actions as issue_actions
 from newsletter.issues import planning
@@ -22,6 +24,7 @@ from newsletter.mail.port import Message, Verdict
 from newsletter.operations.run_due import run_due
 from newsletter.operations.sending import send_due
 
+LAST_MOMENT = datetime(2027, 10, 1, tzinfo=UTC)
 SHOWN = 12  # articles in a mail; the rest stands on its archive page
 STEPPABLE = {
     "cancel": ("planning", "sending", "paused", "held"),
@@ -46,7 +49,7 @@ class Run(Watcher):
         if not self.is_planned:
             self.is_planned = True
             if not self.is_open:
-                rules.expire(now)
+                rules.end_pauses(rules.readers, now)
                 rules.reconcile(now, in_doubt=self.in_doubt)
                 rules.open_due(now)
             for issue in rules.issues:
@@ -83,6 +86,7 @@ class Both:
         self.arrived_in: dict[tuple[int, str], str] = {}
         self.watermarks: dict[int, int] = {}
         self.balanced: dict[int, object] = {}
+        self.moved = 0
 
     @property
     def now(self) -> datetime:
@@ -99,9 +103,14 @@ class Both:
             "daily": next_day + timedelta(minutes=3),
             "weekly": latest_slot("weekly", now) + timedelta(days=7, minutes=3),
             "late": next_day + timedelta(hours=7),
+            "monthly": (latest_slot("monthly", now) + timedelta(days=31)).replace(day=1) + timedelta(minutes=3),
             "far": now + timedelta(days=16, hours=1),
         }
-        self.clock.move_to(moments[kind])
+        moment = moments[kind]
+        if moment > LAST_MOMENT:  # after a year persons are forgotten, which is another story
+            moment = moments["hours"]
+        self.clock.move_to(moment)
+        self.rules.now = moment
 
     # Articles
 
@@ -186,26 +195,77 @@ class Both:
         if waits and self.house.confirm(person):
             self.rules.confirm(person)
 
-    def change(self, which: int, languages: Sequence[str], topics: Sequence[str], frequency: str) -> None:
+    def change(self, which: int, languages: Sequence[str], topics: Sequence[str], frequency: str, form: str) -> None:
         if reader := self._active(which):
-            self.house.change(reader.id, topics=topics, languages=languages, frequency=frequency)
+            self.house.change(reader.id, topics=topics, languages=languages, frequency=frequency, form=form)
             chosen = [self.topic_of[slug] for slug in topics]
-            self.rules.change(reader, topics=chosen, languages=languages, frequency=frequency)
+            self.rules.change(reader, topics=chosen, languages=languages, frequency=frequency, form=form)
 
-    def turn_away(self, which: int, kind: str, days: int) -> None:
+    def turn_away(self, which: int, kind: str) -> None:
         reader = self._active(which)
         if reader is None:
             return
         match kind:
             case "leave":
                 self.house.leave(reader.id)
-                reader.state = "ended"
-            case "pause":
-                reader.paused_until = self.now + timedelta(days=days)
-                self.house.rest(reader.id, until=reader.paused_until)
+                self.rules.leave(reader, self.now)
+            case "leave and undo":
+                self.turn_away(which, "leave")
+                self._take_back(reader)
             case "suppress":
                 self.house.suppress(reader.person)
                 self.rules.suppressed.add(reader.person)
+            case "erase":
+                self.house.erase(reader.person)
+                self.house.addresses.pop(reader.person, None)
+                self.rules.erase(reader.person)
+            case "move":
+                self._move(reader.person)
+
+    def pause(self, which: int, length: timedelta, *, catches_up: bool) -> None:
+        reader = self._active(which)
+        if reader is None:
+            return
+        now, until = self.now, self.now + length
+        if catches_up and not reader.catches_up and not reader.is_paused(now):
+            with pytest.raises(Conflict):
+                self.house.rest(reader.id, until=until, catches_up=catches_up)
+            self.house.end_readers_pauses()
+            self.rules.end_pauses(self.rules.readers, now)
+        self.house.rest(reader.id, until=until, catches_up=catches_up)
+        reader.paused_until, reader.catches_up = until, catches_up
+
+    def resume(self, which: int) -> None:
+        paused = [reader for reader in self.rules.active() if reader.paused_until is not None]
+        if paused:
+            reader = paused[which % len(paused)]
+            self.house.resume(reader.id)
+            self.rules.resume(reader, self.now)
+
+    def undo(self, which: int) -> None:
+        """Somebody who left in the last hour takes it back, if that can be."""
+        lately = [each for each in self.rules.readers if each.left_at and each.left_at > self.now - timedelta(hours=1)]
+        if lately:
+            self._take_back(lately[-1 - which % len(lately)])
+
+    def _take_back(self, reader: Reader) -> None:
+        assert reader.left_at is not None
+        present = self.rules.in_place_of(reader)
+        if present is None and not self.rules.can_undo(reader, self.now):
+            with pytest.raises((Conflict, ExpiredToken)):
+                self.house.undo(reader.id, left_at=reader.left_at)
+            return
+        number = self.house.undo(reader.id, left_at=reader.left_at)
+        if present is None:
+            self.rules.undo(reader, number, self.now)
+        assert present is None or number == present.id
+
+    def _move(self, person: int) -> None:
+        self.moved += 1
+        may = self.rules.may_move(person, self.now)
+        assert self.house.move(person, to=f"reader{person}@home{self.moved}.example.org") == may
+        if may:
+            self.rules.move(person, self.now)
 
     def _active(self, which: int) -> Reader | None:
         active = self.rules.active()
@@ -242,6 +302,8 @@ class Both:
         self.house.end_pauses()
         self._reconcile(in_doubt, is_complete=not report.stopped and script.then is None)
         self.rules.finish()
+        if not report.stopped:
+            self.rules.expire(self.now)
 
     def cron_at_once(self, script: Script, size: int, in_doubt: Any) -> None:
         """Two planners, then two senders, in threads."""
@@ -299,7 +361,7 @@ class Both:
         message_id, urls = articles_in(message)
         self.received.setdefault(message.key, []).append(message_id)
         for url in urls:
-            first = self.arrived_in.setdefault((self.mail_of(message.key).reader.id, url), message_id)
+            first = self.arrived_in.setdefault((self.mail_of(message.key).reader.origin, url), message_id)
             assert first == message_id, f"{url} was given twice to {message.recipient}"
 
     def compare(self) -> None:
@@ -321,6 +383,8 @@ class Both:
             found = seen.readers[reader.id]
             assert (found.state, found.watermark) == (reader.state, reader.watermark), found
             assert bool(found.changed) == reader.changed
+            if reader.state == "active":
+                assert (bool(found.has_pause), bool(found.catches_up)) == (bool(reader.paused_until), reader.catches_up)
             if reader.watermark is not None:
                 assert reader.watermark >= self.watermarks.get(reader.id, 0), "a watermark fell"
                 self.watermarks[reader.id] = reader.watermark
@@ -340,7 +404,7 @@ class Both:
             assert mail.reason == found.reason
         if mail.articles and mail.reason != "withdrawn":
             held = [(topic, article.id) for topic, article in mail.articles]
-            assert held == self.house.editions[found.edition], "another content than the rules say"
+            assert (mail.form, held) == self.house.editions[found.edition], "another content than the rules say"
         copies = self.received.get(found.id, [])
         assert len(copies) <= 1 + mail.copies, "copies that nobody counted"
         assert len(set(copies)) <= 1, "one mail under two Message-IDs"

@@ -21,12 +21,20 @@ PLAIN_MAIL = {
     "body.html": "<!doctype html><html><head><title>{{ subject }}</title></head><body></body></html>",
 }
 PLAIN_CONFIRMATION = PLAIN_MAIL | {"body.txt": "{{ confirm_url }}\n{{ never_url }}\n"}
+PLAIN_CHANGE = PLAIN_MAIL | {"body.txt": "{{ change_address_url }}\n{{ never_url }}\n"}
 PLAIN_NOTICE = PLAIN_MAIL | {"body.txt": "{{ preferences_url }}\n"}
 
 
 def write_plain_templates(folder: Path) -> Path:
     """Write the smallest mails that say what a test wants to read: rendering is not what is tested here."""
-    mails = {"digest": PLAIN_MAIL, "confirmation": PLAIN_CONFIRMATION, "already_subscribed": PLAIN_NOTICE}
+    mails = {
+        "digest": PLAIN_MAIL,
+        "digest_light": PLAIN_MAIL,
+        "confirmation": PLAIN_CONFIRMATION,
+        "already_subscribed": PLAIN_NOTICE,
+        "change_address": PLAIN_CHANGE,
+        "address_changed": PLAIN_MAIL | {"body.txt": "{{ newsletter.name }}\n"},
+    }
     for mail, parts in mails.items():
         (folder / mail).mkdir(parents=True)
         for name, content in parts.items():

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, time
+from pathlib import Path
 
 from since_last_carrier import Carrier, address_of
 from sqlalchemy import func, select, text
@@ -15,6 +16,7 @@ from newsletter.articles import actions as article_actions
 from newsletter.articles import queries as article_queries
 from newsletter.articles.feeds import Entry
 from newsletter.articles.models import Article
+from newsletter.base.addresses import read_address
 from newsletter.base.links import Links
 from newsletter.db.database import Database, Work
 from newsletter.db.schema import Table
@@ -27,17 +29,21 @@ from newsletter.issues import queries as issue_queries
 from newsletter.issues.books import Books, books
 from newsletter.issues.lane import DigestLane
 from newsletter.issues.models import Issue
+from newsletter.issues.pauses import end_pauses
 from newsletter.mail.rendering import MailTemplates
 from newsletter.newsletters.actions import NewNewsletter, NewRhythm, NewTopic, add_newsletter
 from newsletter.newsletters.models import Counter, Frequency, Newsletter
 from newsletter.newsletters.queries import by_slug
 from newsletter.operations.sending import Postroom
+from newsletter.privacy import actions as privacy_actions
+from newsletter.privacy.erasures import ErasureLog
 from newsletter.subscribers import actions as subscriber_actions
 from newsletter.subscribers.models import Subscriber, SuppressionReason
 from newsletter.subscriptions import actions as subscription_actions
-from newsletter.subscriptions import leaving, preferences
+from newsletter.subscriptions import address_change, leaving, preferences
+from newsletter.subscriptions import queries as subscription_queries
 from newsletter.subscriptions.lane import RequestLane
-from newsletter.subscriptions.models import EndReason, Request, RequestKind, Subscription, SubscriptionState
+from newsletter.subscriptions.models import EndReason, Form, Request, RequestKind, Subscription, SubscriptionState
 
 LANGUAGES = ("fr", "ar", "en")
 TOPICS = ("health", "work", "schools")
@@ -45,10 +51,12 @@ KEY = "only-for-tests-only-for-tests-only-for-tests"
 
 
 class House:
-    """The rooms, and one newsletter that comes at once, daily and weekly."""
+    """The rooms, and one newsletter that comes at once, daily, weekly and monthly."""
 
-    def __init__(self, database: Database, *, templates: MailTemplates) -> None:
+    def __init__(self, database: Database, *, templates: MailTemplates, home: Path) -> None:
         self.database = database
+        self.erasures = ErasureLog(home)
+        self.addresses: dict[int, str] = {}
         _empty(database)
         self.links = Links(base_url="http://lettre.test", keys=[KEY])
         requests = RequestLane(links=self.links, templates=templates)
@@ -63,7 +71,7 @@ class House:
             self.topic_ids = [topic.id for topic in newsletter.topics]
             source = article_actions.add_source(work, newsletter=newsletter, url="/nowhere/feed.xml")
             self.source_id = source.id
-        self.editions: dict[int, list[tuple[int, int]]] = {}
+        self.editions: dict[int, tuple[str, list[tuple[int, int]]]] = {}
 
     def postroom(self, carrier: Carrier, *, in_doubt: InDoubt) -> Postroom:
         return Postroom(self.database, carrier, self.lanes, window=2, in_doubt=in_doubt, chunk=1)
@@ -101,12 +109,15 @@ class House:
 
     # Readers
 
+    def address(self, person: int) -> str:
+        return self.addresses.get(person, address_of(person))
+
     def sign_up(
         self, person: int, *, languages: Sequence[str], topics: Sequence[str], frequency: str
     ) -> tuple[int | None, bool]:
         """Fill in the form; return the pending subscription, if there is one now, and whether a mail speaks of it."""
         wish = subscription_actions.SignUp(
-            address=address_of(person),
+            address=self.address(person),
             newsletters=["news"],
             languages=languages,
             frequency=Frequency(frequency),
@@ -120,7 +131,9 @@ class House:
             subscription_actions.request_subscription(work, sign_up=wish, address_key=KEY.encode())
             pending = select(Subscription.id).join(Subscriber, Subscriber.id == Subscription.subscriber_id)
             number = work.session.scalar(
-                pending.where(Subscriber.address == address_of(person), Subscription.state == SubscriptionState.PENDING)
+                pending.where(
+                    Subscriber.address == self.address(person), Subscription.state == SubscriptionState.PENDING
+                )
             )
             return number, work.session.scalar(requests) != before
 
@@ -130,7 +143,7 @@ class House:
             found = work.session.execute(
                 select(Request.id, Request.created_at)
                 .join(Subscriber, Subscriber.id == Request.subscriber_id)
-                .where(Subscriber.address == address_of(person), Request.kind == RequestKind.CONFIRMATION)
+                .where(Subscriber.address == self.address(person), Request.kind == RequestKind.CONFIRMATION)
                 .order_by(Request.id.desc())
                 .limit(1)
             ).first()
@@ -145,7 +158,15 @@ class House:
             token = self.links.unsubscribe_token(subscription_id, 0)
             leaving.leave(work, token=token, links=self.links, reason=EndReason.ONE_CLICK)
 
-    def change(self, subscription_id: int, *, topics: Sequence[str], languages: Sequence[str], frequency: str) -> None:
+    def undo(self, subscription_id: int, *, left_at: datetime) -> int:
+        """Take back that somebody left, and return what is there now."""
+        with self.database.work() as work:
+            token = self.links.undo_token(subscription_id, at=left_at)
+            return leaving.undo(work, token=token, links=self.links, text_shown="Undo.").id
+
+    def change(
+        self, subscription_id: int, *, topics: Sequence[str], languages: Sequence[str], frequency: str, form: str
+    ) -> None:
         with self.database.work() as work:
             subscription = work.session.get_one(Subscription, subscription_id)
             preferences.change(
@@ -154,17 +175,50 @@ class House:
                 topics=topics,
                 languages=languages,
                 frequency=Frequency(frequency),
+                form=Form(form),
             )
 
-    def rest(self, subscription_id: int, *, until: datetime) -> None:
-        """Let a reader pause: there is no action for it yet, planning minds the column already."""
+    def rest(self, subscription_id: int, *, until: datetime, catches_up: bool) -> None:
         with self.database.work() as work:
-            work.session.get_one(Subscription, subscription_id).paused_until = until
+            subscription = work.session.get_one(Subscription, subscription_id)
+            preferences.pause(work, subscription=subscription, until=until, catches_up=catches_up)
+
+    def resume(self, subscription_id: int) -> None:
+        with self.database.work() as work:
+            preferences.resume(work, subscription=work.session.get_one(Subscription, subscription_id))
+
+    def end_readers_pauses(self) -> None:
+        with self.database.work() as work:
+            end_pauses(work)
 
     def suppress(self, person: int) -> None:
         with self.database.work() as work:
-            found = work.session.scalars(select(Subscriber).where(Subscriber.address == address_of(person))).one()
+            found = self._known(work, person)
             subscriber_actions.suppress(work, address_hash=found.address_hash, reason=SuppressionReason.HARD_BOUNCE)
+
+    def move(self, person: int, *, to: str) -> bool:
+        """Ask for another address and follow the link that it is mailed; False if none was."""
+        address = read_address(to)
+        with self.database.work() as work:
+            found = self._known(work, person)
+            address_change.ask_new_address(work, person=found, address=address, address_key=KEY.encode(), spoken="fr")
+            kind = RequestKind.CHANGE_ADDRESS
+            request = subscription_queries.newest_request(work, subscriber_id=found.id, kind=kind)
+            if request is None or work.session.get_one(Request, request).address != to:
+                return False
+            token = self.links.change_address_token(request, at=work.now)
+        with self.database.work() as work:
+            done = address_change.confirm_new_address(work, token=token, links=self.links, text_shown="Move.")
+        assert done is address_change.Standing.DONE
+        self.addresses[person] = to
+        return True
+
+    def erase(self, person: int) -> None:
+        with self.database.work() as work:
+            assert privacy_actions.erase(work, person=self._known(work, person), log=self.erasures)
+
+    def _known(self, work: Work, person: int) -> Subscriber:
+        return work.session.scalars(select(Subscriber).where(Subscriber.address == self.address(person))).one()
 
     # Issues
 
@@ -199,7 +253,8 @@ class House:
             if {mail.edition for mail in mails if mail.edition} - self.editions.keys():
                 self.editions = {}
                 for row in execute(text(_EDITIONS)):
-                    self.editions.setdefault(row.edition_id, []).append((row.topic_id, row.article_id))
+                    _, held = self.editions.setdefault(row.edition_id, (row.form, []))
+                    held.append((row.topic_id, row.article_id))
             return Seen(
                 execute(text("SELECT value FROM counter")).scalar_one(),
                 [SeenIssue(*row) for row in execute(text(_ISSUES))],
@@ -233,8 +288,11 @@ _ISSUES = (
     "SELECT id, frequency, slot, state, cut, plan_to, planned_to, audience, batch_id, "
     "(SELECT coalesce(sum(nothing_new), 0) FROM cohort WHERE issue_id = issue.id) FROM issue ORDER BY id"
 )
-_READERS = "SELECT id, state, watermark, changed FROM subscription"
-_EDITIONS = "SELECT edition_id, topic_id, article_id FROM edition_article ORDER BY edition_id, position"
+_READERS = "SELECT id, state, watermark, changed, paused_until IS NOT NULL, catches_up FROM subscription"
+_EDITIONS = (
+    "SELECT edition_id, topic_id, article_id, form FROM edition_article JOIN edition ON edition.id = edition_id "
+    "ORDER BY edition_id, position"
+)
 _MAILS = (
     select(
         Delivery.id,
@@ -291,6 +349,8 @@ class SeenReader:
     state: str
     watermark: int | None
     changed: bool
+    has_pause: bool
+    catches_up: bool
 
 
 @dataclass(frozen=True)
@@ -317,6 +377,7 @@ def make_newsletter(work: Work) -> Newsletter:
                 NewRhythm(Frequency.IMMEDIATE),
                 NewRhythm(Frequency.DAILY, at=time(8)),
                 NewRhythm(Frequency.WEEKLY, at=time(8), weekday=0),
+                NewRhythm(Frequency.MONTHLY, at=time(8), day=1),
             ],
         ),
     )

@@ -6,16 +6,18 @@ Nothing here is taken from the code: the state machine holds the house to this p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 
 OPEN = ("pending", "sending", "deferred")
 GIVEN = ("accepted", "uncertain")
 LATE_AFTER = timedelta(hours=6)
 LEASE = timedelta(seconds=60)
-PATIENCE = {"immediate": timedelta(hours=24), "daily": timedelta(days=3), "weekly": timedelta(days=3)}
+PATIENCE = {"immediate": timedelta(hours=24)} | dict.fromkeys(("daily", "weekly", "monthly"), timedelta(days=3))
+UNDO_FOR = timedelta(minutes=30)
+MOVES_A_DAY = 3
 UNCONFIRMED_FOR = timedelta(days=7)
-FREQUENCIES = ("immediate", "daily", "weekly")
+FREQUENCIES = ("immediate", "daily", "weekly", "monthly")
 
 
 @dataclass(eq=False)
@@ -30,9 +32,10 @@ class Article:
 
 @dataclass(frozen=True)
 class Row:
-    """From this number on, this article can be given under this topic."""
+    """From this number and moment on, this article can be given under this topic."""
 
     sequence: int
+    at: datetime
     article: Article
     topic: int
     carried: bool
@@ -40,7 +43,7 @@ class Row:
 
 @dataclass(eq=False)
 class Reader:
-    """One subscription."""
+    """One subscription; `continues` is the one that an undo took up again."""
 
     id: int
     person: int
@@ -52,6 +55,18 @@ class Reader:
     watermark: int | None = None
     changed: bool = False
     paused_until: datetime | None = None
+    catches_up: bool = True
+    form: str = "digest"
+    left_at: datetime | None = None
+    continues: Reader | None = None
+
+    @property
+    def origin(self) -> int:
+        """The number of the first of the subscriptions that continue each other."""
+        return self.continues.origin if self.continues else self.id
+
+    def is_paused(self, now: datetime) -> bool:
+        return self.paused_until is not None and self.paused_until > now
 
 
 @dataclass(eq=False)
@@ -85,6 +100,7 @@ class Mail:
     state: str
     reason: str | None = None
     articles: list[tuple[int, Article]] = field(default_factory=list)
+    form: str = "digest"
     attempts: int = 0
     doubts: int = 0
     copies: int = 0
@@ -105,7 +121,7 @@ class Rules:
 
     def __init__(self, *, topic_order: dict[int, int], since: datetime) -> None:
         self.topic_order = topic_order
-        self.since = since
+        self.since = self.now = since
         self.counter = 0
         self.groups = 0
         self.articles: list[Article] = []
@@ -113,6 +129,7 @@ class Rules:
         self.readers: list[Reader] = []
         self.issues: list[Issue] = []
         self.suppressed: set[int] = set()
+        self.moves: dict[int, list[datetime]] = {}
 
     # Articles
 
@@ -124,7 +141,7 @@ class Rules:
     def make_available(self, article: Article, topics: Sequence[int], *, carried: bool = False) -> None:
         for topic in topics:
             self.counter += 1
-            self.rows.append(Row(self.counter, article, topic, carried))
+            self.rows.append(Row(self.counter, self.now, article, topic, carried))
 
     def topics_of(self, article: Article) -> list[int]:
         return list(dict.fromkeys(row.topic for row in self.rows if row.article is article))
@@ -170,13 +187,74 @@ class Rules:
             if reader.state == "pending" and reader.signed_up_at <= now - UNCONFIRMED_FOR:
                 reader.state = "ended"
 
-    def change(self, reader: Reader, *, topics: Sequence[int], languages: Sequence[str], frequency: str) -> None:
+    def change(
+        self, reader: Reader, *, topics: Sequence[int], languages: Sequence[str], frequency: str, form: str
+    ) -> None:
         spoken = dict(reader.languages)
         if set(topics) != set(reader.topics) or set(languages) != set(spoken):
             reader.changed = True
         reader.topics = {topic: reader.topics.get(topic, self.counter) for topic in topics}
         reader.languages = [(code, spoken.get(code, self.counter)) for code in languages]
-        reader.frequency = frequency
+        reader.frequency, reader.form = frequency, form
+
+    def end_pauses(self, readers: Sequence[Reader], now: datetime) -> None:
+        """A pause that is over ends: who starts afresh was given all that came up to its end."""
+        for reader in readers:
+            if reader.state == "active" and reader.paused_until is not None and not reader.is_paused(now):
+                if not reader.catches_up:
+                    came = [row.sequence for row in self.rows if row.at <= reader.paused_until]
+                    self._raise(reader, max(came, default=0))
+                reader.paused_until, reader.catches_up = None, True
+
+    def resume(self, reader: Reader, now: datetime) -> None:
+        """A reader comes back before the pause is over."""
+        if reader.is_paused(now):
+            if not reader.catches_up:
+                self._raise(reader, self.counter)
+            reader.paused_until, reader.catches_up = None, True
+
+    def leave(self, reader: Reader, now: datetime) -> None:
+        reader.state, reader.left_at = "ended", now
+
+    def in_place_of(self, reader: Reader) -> Reader | None:
+        """What a person has instead of what was left: what continues it, else a newer open one."""
+        last = reader
+        while following := [each for each in self.readers if each.continues is last]:
+            (last,) = following
+        mine = (each for each in self.readers if each.person == reader.person and each.state != "ended")
+        return next(mine, None) if last is reader else last
+
+    def can_undo(self, reader: Reader, now: datetime) -> bool:
+        return (
+            reader.left_at is not None
+            and reader.left_at + UNDO_FOR >= now
+            and reader.watermark is not None
+            and reader.person not in self.suppressed
+        )
+
+    def undo(self, reader: Reader, number: int, now: datetime) -> None:
+        """Another subscription goes on exactly where the ended one was, with all that this one was mailed."""
+        taken = replace(reader, id=number, signed_up_at=now, state="active", left_at=None, continues=reader)
+        self.readers.append(taken)
+        for issue in self.issues:
+            if mail := issue.mails.pop(reader.id, None):
+                mail.reader = issue.mails.setdefault(number, mail).reader = taken
+
+    def may_move(self, person: int, now: datetime) -> bool:
+        """Who reads us may take another address, three times a day; what closed the old one stays with it."""
+        lately = [at for at in self.moves.get(person, ()) if at > now - timedelta(days=1)]
+        return len(lately) < MOVES_A_DAY and any(reader.person == person for reader in self.active())
+
+    def move(self, person: int, now: datetime) -> None:
+        self.moves.setdefault(person, []).append(now)
+        self.suppressed.discard(person)
+
+    def erase(self, person: int) -> None:
+        """Nothing leaves any more and nothing can be taken back; the address may sign up as somebody unknown."""
+        self.moves.pop(person, None)
+        for reader in self.readers:
+            if reader.person == person:
+                reader.state, reader.left_at = "ended", None
 
     # What a reader is owed
 
@@ -274,7 +352,8 @@ class Rules:
         ]
         for reader in readers[:most]:
             issue.planned_to = reader.id
-            if reader.paused_until is None or reader.paused_until <= now:
+            self.end_pauses([reader], now)
+            if reader.paused_until is None:
                 issue.audience += 1
                 self._plan_for(issue, reader, now)
         if most is None or not readers:
@@ -291,7 +370,7 @@ class Rules:
         elif reader.person in self.suppressed:
             issue.mails[reader.id] = Mail(issue, reader, now, "skipped", "suppressed")
         elif owed := self.owed(reader, issue.cut):
-            issue.mails[reader.id] = Mail(issue, reader, now, "pending", articles=owed)
+            issue.mails[reader.id] = Mail(issue, reader, now, "pending", articles=owed, form=reader.form)
         else:
             issue.nothing_new += 1
 
@@ -406,13 +485,22 @@ class Rules:
 
     def _give(self, mail: Mail, state: str) -> None:
         mail.state = state
-        assert mail.reader.watermark is not None
         assert mail.issue.cut is not None
-        mail.reader.watermark = max(mail.reader.watermark, mail.issue.cut)
+        self._raise(mail.reader, mail.issue.cut)
+
+    def _raise(self, reader: Reader, sequence: int) -> None:
+        assert reader.watermark is not None
+        reader.watermark = max(reader.watermark, sequence)
 
 
 def latest_slot(frequency: str, now: datetime) -> datetime:
-    """Return the latest slot: every day, or every Monday, at eight (Casablanca has UTC's time in this winter)."""
+    """Return the latest slot: every day, every Monday or every first of a month, at eight.
+
+    Casablanca has UTC's time.
+    """
+    if frequency == "monthly":
+        first = datetime.combine(now.date().replace(day=1), time(8), UTC)
+        return first if first <= now else (first - timedelta(days=1)).replace(day=1)
     days = now.weekday() if frequency == "weekly" else 0
     slot = datetime.combine(now.date(), time(8), UTC) - timedelta(days=days)
     return slot if slot <= now else slot - timedelta(days=7 if frequency == "weekly" else 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,9 @@ STEPS_OF_A_STORY = 40
 
 numbers = st.integers(0, 30)
 people = st.integers(0, 7)
-frequencies = st.sampled_from(["immediate", "immediate", "daily", "weekly"])
+frequencies = st.sampled_from(["immediate", "immediate", "daily", "weekly", "monthly"])
+forms = st.sampled_from(["digest", "digest", "light"])
+pauses = st.sampled_from([timedelta(minutes=20), timedelta(hours=30), timedelta(days=5), timedelta(days=9)])
 recent = st.integers(0, 6)
 # Few choices, so that readers share them and versions meet.
 several_topics = st.sampled_from([["health", "work", "schools"], ["schools", "work"], ["health"]])
@@ -41,8 +43,9 @@ news = st.lists(pieces, max_size=3)
 outcomes = st.lists(st.sampled_from(["accepted", "deferred", "failed", "uncertain"]), max_size=5)
 outcomes_and_stops = st.lists(st.sampled_from(["accepted", "deferred", "failed", "uncertain", "stop"]), max_size=6)
 policies = st.sampled_from(["resend", "resend", "hold"])
-lapses = st.sampled_from(["now", "lease", "retry", "hours", "daily", "daily", "weekly", "late", "far"])
+lapses = st.sampled_from(["now", "lease", "retry", "hours", "daily", "daily", "weekly", "monthly", "late", "far"])
 desk_work = st.sampled_from(["topic", "pair", "unpair", "withdraw", "withdraw", "reinstate", "correct"])
+farewells = st.sampled_from(["leave", "leave", "leave and undo", "suppress", "erase", "move", "move"])
 issue_steps = st.sampled_from(["cancel", "pause", "resume", "release"])
 
 
@@ -53,6 +56,7 @@ class Ground:
     database: Database
     clock: SetClock
     templates: MailTemplates
+    folder: Path
 
 
 GROUND: list[Ground] = []
@@ -63,7 +67,7 @@ def ground(fresh_database: Callable[[Path], str], tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("since_last")
     clock = SetClock(MONDAY)
     database = Database(fresh_database(folder), clock=clock)
-    GROUND.append(Ground(database, clock, MailTemplates(write_plain_templates(folder / "templates"))))
+    GROUND.append(Ground(database, clock, MailTemplates(write_plain_templates(folder / "templates")), folder))
     yield
     GROUND.clear()
     database.close()
@@ -76,7 +80,7 @@ class SinceLast(RuleBasedStateMachine):
         super().__init__()
         ground = GROUND[0]
         ground.clock.move_to(MONDAY)
-        self.both = Both(House(ground.database, templates=ground.templates), clock=ground.clock)
+        self.both = Both(House(ground.database, templates=ground.templates, home=ground.folder), clock=ground.clock)
 
     @initialize(
         readers=st.lists(st.tuples(several_languages, several_topics, frequencies), min_size=2, max_size=6),
@@ -112,13 +116,25 @@ class SinceLast(RuleBasedStateMachine):
     def confirm_later(self, person: int) -> None:
         self.both.confirm(person)
 
-    @rule(which=numbers, languages=several_languages, topics=several_topics, frequency=frequencies)
-    def change(self, which: int, languages: list[str], topics: list[str], frequency: str) -> None:
-        self.both.change(which, languages, topics, frequency)
+    @rule(which=numbers, languages=several_languages, topics=several_topics, frequency=frequencies, form=forms)
+    def change(self, which: int, languages: list[str], topics: list[str], frequency: str, form: str) -> None:
+        self.both.change(which, languages, topics, frequency, form)
 
-    @rule(which=numbers, kind=st.sampled_from(["leave", "leave", "pause", "suppress"]), days=st.integers(0, 9))
-    def turn_away(self, which: int, kind: str, days: int) -> None:
-        self.both.turn_away(which, kind, days)
+    @rule(which=numbers, length=pauses, catches_up=st.booleans())
+    def pause(self, which: int, length: timedelta, *, catches_up: bool) -> None:
+        self.both.pause(which, length, catches_up=catches_up)
+
+    @rule(which=numbers)
+    def resume(self, which: int) -> None:
+        self.both.resume(which)
+
+    @rule(which=numbers, kind=farewells)
+    def turn_away(self, which: int, kind: str) -> None:
+        self.both.turn_away(which, kind)
+
+    @rule(which=recent)
+    def undo(self, which: int) -> None:
+        self.both.undo(which)
 
     @rule(kind=issue_steps, which=numbers)
     def step_an_issue(self, kind: str, which: int) -> None:
@@ -145,7 +161,10 @@ class SinceLast(RuleBasedStateMachine):
         passed=lapses,
         script=outcomes,
         rests_at=st.integers(1, 4),
-        meanwhile=st.sampled_from(["run", "run", "desk", "desk", "step", "turn away", "change", "publish"]),
+        meanwhile=st.sampled_from(
+            ["run", "run", "desk", "desk", "step", "turn away", "turn away", "change", "publish"]
+        ),
+        farewell=farewells,
         inner=outcomes_and_stops,
         work=desk_work,
         step=issue_steps,
@@ -154,6 +173,7 @@ class SinceLast(RuleBasedStateMachine):
         languages=several_languages,
         topics=several_topics,
         frequency=frequencies,
+        form=forms,
     )
     def run_and_fall_asleep(
         self, new: Sequence[Any], passed: str, script: list[str], *, rests_at: int, **drawn: Any
@@ -172,9 +192,9 @@ class SinceLast(RuleBasedStateMachine):
             case "step":
                 self.both.step_an_issue(drawn["step"], one)
             case "turn away":
-                self.both.turn_away(one, "suppress" if other % 3 == 0 else "leave", 1)
+                self.both.turn_away(one, drawn["farewell"])
             case "change":
-                self.both.change(one, drawn["languages"], topics, drawn["frequency"])
+                self.both.change(one, drawn["languages"], topics, drawn["frequency"], drawn["form"])
             case "publish":
                 self.both.publish([(topics, drawn["languages"][0], one, 0)])
 
