@@ -33,21 +33,23 @@ def subscribe_at_once(
     if subscription is not None and subscription.state is SubscriptionState.ACTIVE:
         return subscription
     wish = wish_for(newsletter, active)
-    if subscription is None:
-        subscription = Subscription(
-            subscriber_id=person.id,
-            newsletter_id=newsletter.id,
-            state=SubscriptionState.PENDING,
-            created_at=work.now,
-        )
-        work.session.add(subscription)
-    subscription.choice_id = queries.choice_id(
+    chosen = queries.choice_id(
         work,
         newsletter_id=newsletter.id,
         form=Form.LIGHT if all(each.choice.form is Form.LIGHT for each in active) else Form.DIGEST,
         languages=[(code, 0) for code in wish.languages],
         topics=[(topic, 0) for topic in wish.topics],
     )
+    if subscription is None:
+        subscription = Subscription(
+            subscriber_id=person.id,
+            newsletter_id=newsletter.id,
+            state=SubscriptionState.PENDING,
+            choice_id=chosen,
+            created_at=work.now,
+        )
+        work.session.add(subscription)
+    subscription.choice_id = chosen
     subscription.frequency = wish.frequency
     work.session.flush()
     witness(work, subscription, ConsentKind.REQUESTED, spoken, shown)

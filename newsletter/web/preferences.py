@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import Blueprint, current_app, request, url_for
+from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
 from newsletter.base.errors import ExpiredToken, NotFound
@@ -18,7 +18,7 @@ from newsletter.subscriptions.adding import may_add, subscribe_at_once, wish_for
 from newsletter.subscriptions.evidence import Shown
 from newsletter.subscriptions.models import Subscription, SubscriptionState
 from newsletter.subscriptions.preferences import ask_preferences, resume
-from newsletter.web.consent import consent
+from newsletter.web.consent import LAW, agreement, consent, rights
 from newsletter.web.current import parts
 from newsletter.web.frame import page, shown_address
 from newsletter.web.preferences_form import (
@@ -188,8 +188,9 @@ def _preferences_page(
         pause_days={each.slug: pause_days(each.subscription.newsletter, now=work.now) for each in in_force},
         leave_tokens={each.slug: links.unsubscribe_token(each.subscription.id, 0) for each in in_force},
         offered=[(each, wish_for(each, active), _add_button(each)) for each in offered],
-        consent=consent(every),
-        shows_own_data="own_data.show" in current_app.view_functions,
+        agreement=agreement(every),
+        rights=rights(every),
+        law=LAW,
         problems=problems,
         told=told,
         is_stale=is_stale,
