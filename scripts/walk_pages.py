@@ -30,7 +30,7 @@ from newsletter.db import migrations
 from newsletter.newsletters.actions import NewNewsletter, NewRhythm, NewTopic, add_newsletter
 from newsletter.newsletters.models import Frequency
 from newsletter.operations.run_due import run_due
-from newsletter.subscriptions.models import Request, RequestKind, Subscription
+from newsletter.subscriptions.models import Choice, Request, RequestKind, Subscription
 from newsletter.web.app import create_app
 
 SAMPLES = resource("templates").parent / "newsletter" / "demo" / "site"
@@ -80,8 +80,11 @@ def walk(
                     confirm(site, way, code)
                     publish(site)
                     read(site, way, code)
+                    leave_topic(site, way, code)
                     choose(site, way, code)
                     leave(site, way, code)
+                else:
+                    leave_all(site, way, code)
                 context.close()
 
 
@@ -232,13 +235,45 @@ def choose(site: Site, way: Walk, code: str) -> None:
     way.stop(f"preferences_expired.{code}")
 
 
+def leave_topic(site: Site, way: Walk, code: str) -> None:
+    page, links = way.page, site.parts.links
+    subscription = newest(site.parts, Subscription, code)
+    page.goto(links.unsubscribe(links.unsubscribe_token(subscription.id, 0)))
+    page.locator("summary").click()
+    way.stop(f"leave_topics.{code}")
+    page.locator("details a").first.click()
+    way.stop(f"topic.{code}")
+    page.locator("button").click()
+    way.stop(f"topic_left.{code}")
+
+
+def leave_all(site: Site, way: Walk, code: str) -> None:
+    page, links = way.page, site.parts.links
+    page.goto(links.confirm(newest(site.parts, Request).id, at=START))
+    page.locator("button").click()
+    page.locator("h1").wait_for()
+    subscription = newest(site.parts, Subscription, code)
+    page.goto(links.unsubscribe(links.unsubscribe_token(subscription.id, 0)))
+    way.stop(f"leave_one_of_two.{code}")
+    page.locator("button.second").click()
+    way.stop(f"left_all.{code}")
+
+
 def leave(site: Site, way: Walk, code: str) -> None:
     page, parts, links = way.page, site.parts, site.parts.links
     subscription = newest(parts, Subscription, code)
+    with parts.database.reading() as work:
+        (only_topic,) = work.session.get_one(Choice, subscription.choice_id).topic_ids
+    page.goto(f"{site.url}/topic/{links.topic_token(subscription.id, only_topic)}")
+    way.stop(f"topic_last.{code}")
     page.goto(links.unsubscribe(links.unsubscribe_token(subscription.id, 0)))
     way.stop(f"leave.{code}")
     page.locator("button").click()
     way.stop(f"left.{code}")
+    page.goto(f"{site.url}{page.locator('form').get_attribute('action')}")
+    way.stop(f"undo.{code}")
+    page.locator("button").click()
+    way.stop(f"undone.{code}")
     request = newest(parts, Request, code)
     page.goto(links.confirm(request.id, at=datetime(2026, 11, 1, tzinfo=UTC)))
     way.stop(f"expired.{code}")
@@ -246,6 +281,9 @@ def leave(site: Site, way: Walk, code: str) -> None:
     way.stop(f"never.{code}")
     page.locator("button").click()
     way.stop(f"never_again.{code}")
+    ended = newest(parts, Subscription, code)
+    page.goto(f"{site.url}/undo/{links.undo_token(ended.id, at=site.clock.now())}")
+    way.stop(f"undo_too_late.{code}")
 
 
 def newest(parts: Parts, table: type[T], code: str | None = None) -> T:
