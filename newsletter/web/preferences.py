@@ -18,7 +18,7 @@ from newsletter.subscriptions.adding import may_add, subscribe_at_once, wish_for
 from newsletter.subscriptions.evidence import Shown
 from newsletter.subscriptions.models import Subscription, SubscriptionState
 from newsletter.subscriptions.preferences import ask_preferences, resume
-from newsletter.web.consent import LAW, agreement, consent, rights
+from newsletter.web.consent import agreement, consent
 from newsletter.web.current import parts
 from newsletter.web.frame import page, shown_address
 from newsletter.web.preferences_form import (
@@ -189,8 +189,6 @@ def _preferences_page(
         leave_tokens={each.slug: links.unsubscribe_token(each.subscription.id, 0) for each in in_force},
         offered=[(each, wish_for(each, active), _add_button(each)) for each in offered],
         agreement=agreement(every),
-        rights=rights(every),
-        law=LAW,
         problems=problems,
         told=told,
         is_stale=is_stale,
