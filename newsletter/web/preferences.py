@@ -20,6 +20,7 @@ from newsletter.subscriptions.models import Subscription, SubscriptionState
 from newsletter.subscriptions.preferences import ask_preferences, resume
 from newsletter.web.consent import agreement, consent
 from newsletter.web.current import parts
+from newsletter.web.evenly import evenly
 from newsletter.web.frame import page, shown_address
 from newsletter.web.preferences_form import (
     PREFERENCES_FORM,
@@ -48,6 +49,7 @@ def ask(token: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/p/<token>")
+@evenly
 def mail_link(token: str) -> ResponseReturnValue:
     with parts().database.work() as work:
         ask_preferences(work, token=token, links=parts().links)
