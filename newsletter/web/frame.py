@@ -11,7 +11,11 @@ from newsletter.base.addresses import masked
 from newsletter.base.languages import LANGUAGES, Language
 from newsletter.newsletters.models import Newsletter
 from newsletter.subscribers.models import Subscriber
+from newsletter.subscriptions.models import Request
 from newsletter.web.speech import Said, said, spoken
+
+
+ABOUT_PERSONS = "public/"  # the pages that say who answers for what is kept
 
 
 class Alternate(NamedTuple):
@@ -37,6 +41,7 @@ def page(
         logo=_logo(newsletters),
         alternates=alternates,
         newsletters=newsletters,
+        is_about_person=template.startswith(ABOUT_PERSONS),
         **context,
     )
     return make_response(html, status)
@@ -51,6 +56,14 @@ def letterhead(newsletters: Sequence[Newsletter]) -> Said | None:
 def shown_address(person: Subscriber) -> str:
     """Write a person's address so that nobody else learns it from the page."""
     return masked(person.address) if person.address else "…"
+
+
+def mailed_address(request: Request) -> str:
+    """Write the address that a request's mail went to, so that nobody else learns it from the page."""
+    if request.address is not None:
+        return masked(request.address)
+    went_to_own = request.address_hash in (None, request.subscriber.address_hash)
+    return shown_address(request.subscriber) if went_to_own else "…"
 
 
 def home_in_other_languages() -> list[Alternate]:

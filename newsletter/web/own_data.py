@@ -20,7 +20,6 @@ from newsletter.subscriptions import queries
 from newsletter.subscriptions.evidence import Shown
 from newsletter.subscriptions.models import Subscription, SubscriptionState
 from newsletter.web import preferences
-from newsletter.web.consent import rights
 from newsletter.web.current import parts
 from newsletter.web.frame import page, shown_address
 from newsletter.web.own_data_words import closing_in_words, consent_in_words, mail_in_words, outcome_in_words
@@ -54,7 +53,6 @@ def show(token: str) -> ResponseReturnValue:
             outcome_in_words=outcome_in_words,
             closing_in_words=closing_in_words,
             most_mails=MOST_MAILS,
-            rights=rights(newsletters),
             token=token,
         )
 

@@ -64,7 +64,7 @@ def test_a_reader_sees_subscriptions_consents_and_mails_in_words(
     assert (
         "16 novembre 2026\xa0: Un lien de confirmation, non envoyé" in page.one("main").text
     )  # confirmed before it left
-    assert "D-000/2026" in said
+    assert "D-000/2026" in answer.text
     assert {f"{link}/export.json", f"{link}/erase", link} <= set(page.links)
 
 
@@ -163,7 +163,7 @@ def test_one_press_erases_and_a_second_one_answers_the_same(
     answer = press(client, page)
     assert answer.status_code == 200
     assert read(answer).language == "fr"
-    assert read(answer).one("h1").text == "Vous êtes effacé(e)"
+    assert read(answer).one("h1").text == "Tout ce qui vous concerne est effacé"
     [subscription] = subscriptions(parts)
     assert (subscription.state, subscription.end_reason) == (SubscriptionState.ENDED, "erasure")
     assert ADDRESS not in json.dumps(everything(parts), default=str)
