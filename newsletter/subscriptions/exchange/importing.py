@@ -22,6 +22,7 @@ from newsletter.subscriptions.exchange.rows import Reader, Row
 from newsletter.subscriptions.exchange.standings import Sketch, Verdict, judge
 
 SLICE = 1000  # rows of the file that one work takes
+GROWN = 3  # times as many rows as when PostgreSQL last looked at its tables
 MOST_CHOICES = 10_000  # whose numbers are kept in memory
 _SYSTEMS = {
     Format.OURS: "newsletter-server",
@@ -123,6 +124,7 @@ class _Run:
     _hashes: set[str] = field(default_factory=set)
     _told: list[Told] = field(default_factory=list)
     _choices: dict[tuple[object, ...], int] = field(default_factory=dict)
+    _look_at: int = SLICE
 
     @property
     def is_full(self) -> bool:
@@ -178,9 +180,14 @@ class _Run:
             return self._sketched(self.sketch)
         choice_ids = self._choice_ids()
         with self.database.work() as work:
-            return taking.take(
+            verdicts = taking.take(
                 work, self._entries, newsletter_id=self.newsletter.id, choice_ids=choice_ids, origin=self.origin
             )
+        if self.summary.taken.total() >= self._look_at:
+            self._look_at = self.summary.taken.total() * GROWN
+            with self.database.work() as work:
+                taking.refresh_statistics(work)
+        return verdicts
 
     def _sketched(self, sketch: Sketch) -> list[Verdict]:
         with self.database.reading() as work:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, Text, any_, func, insert, literal, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute
 
 from newsletter.base.errors import Unavailable
 from newsletter.base.families import family_of
 from newsletter.db.database import Work
+from newsletter.db.parameters import among
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.subscribers import queries as subscriber_queries
 from newsletter.subscribers.models import Purpose, Subscriber, Suppression, SuppressionReason
@@ -21,6 +25,8 @@ from newsletter.subscriptions.exchange.entries import Entry
 from newsletter.subscriptions.exchange.standings import Standing, Verdict, judge
 from newsletter.subscriptions.models import Consent, ConsentKind, Subscription, SubscriptionState
 
+# Written out, for an index of open ones is used only where the statement itself says so.
+_IS_OPEN = text("subscription.state IN ('pending', 'active')")
 STATED = 500  # characters of what the operator says, kept with every row
 
 
@@ -48,30 +54,26 @@ class Origin:
 def standings(work: Work, *, newsletter_id: int, entries: Sequence[Entry]) -> dict[str, Standing]:
     """Return what is known of the addresses of these entries, removed ones included: they are known by their hash."""
     hashes = {entry.address_hash for entry in entries}
-    closed = _closed(work, hashes)
-    rows = work.session.execute(
-        select(
-            Subscriber.address_hash,
-            Subscription.id,
-            Subscription.state,
-            Subscription.created_at,
-            Subscription.activated_at,
-            Subscription.ended_at,
+    known = {each: Standing(frozenset(reasons)) for each, reasons in _closed(work, hashes).items()}
+    found = select(Subscriber.id, Subscriber.address_hash).where(_among(work, Subscriber.address_hash, hashes))
+    persons = {row.id: row.address_hash for row in work.session.execute(found)}
+    if not persons:
+        return known
+    is_theirs = (Subscription.newsletter_id == newsletter_id, among(work, Subscription.subscriber_id, persons))
+    opened = work.session.execute(
+        select(Subscription.subscriber_id, Subscription.id, Subscription.created_at, Subscription.activated_at).where(
+            *is_theirs, _IS_OPEN
         )
-        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
-        .where(Subscriber.address_hash.in_(hashes), Subscription.newsletter_id == newsletter_id)
-        .order_by(Subscription.id)
     ).all()
-    undated = _undated(work, [row.id for row in rows if row.ended_at is None]) if _any_leaves(entries) else set()
-    known = {each: Standing(frozenset(reasons)) for each, reasons in closed.items()}
-    for each, number, _, created_at, activated_at, ended_at in rows:
+    undated = _undated(work, [row.id for row in opened]) if any(entry.leaves for entry in entries) else set()
+    for person, number, created_at, activated_at in opened:
+        each = persons.pop(person)
+        since = None if number in undated else activated_at or created_at
+        known[each] = replace(known.get(each, Standing()), open_id=number, since=since)
+    for person, left_at in _left(work, newsletter_id, persons):
+        each = persons[person]
         before = known.get(each, Standing())
-        if ended_at is None:
-            since = None if number in undated else activated_at or created_at
-            known[each] = Standing(before.closed, number, since, before.left_at)
-        else:
-            left_at = max(before.left_at or ended_at, ended_at)
-            known[each] = Standing(before.closed, before.open_id, before.since, left_at)
+        known[each] = replace(before, left_at=max(before.left_at or left_at, left_at))
     return known
 
 
@@ -109,10 +111,10 @@ def take(
     return verdicts
 
 
-def _closed(work: Work, hashes: Iterable[str]) -> dict[str, set[SuppressionReason]]:
+def _closed(work: Work, hashes: Collection[str]) -> dict[str, set[SuppressionReason]]:
     rows = work.session.execute(
         select(Suppression.address_hash, Suppression.reason).where(
-            Suppression.address_hash.in_(hashes),
+            _among(work, Suppression.address_hash, hashes),
             Suppression.reason.in_(subscriber_queries.reasons_closing(Purpose.IMPORT)),
         )
     )
@@ -122,15 +124,27 @@ def _closed(work: Work, hashes: Iterable[str]) -> dict[str, set[SuppressionReaso
     return closed
 
 
-def _any_leaves(entries: Sequence[Entry]) -> bool:
-    return any(entry.leaves for entry in entries)
+def _left(work: Work, newsletter_id: int, persons: Collection[int]) -> Iterable[tuple[int, datetime]]:
+    """Return when these persons, who have nothing open, left last."""
+    if not persons:
+        return []
+    rows = work.session.execute(
+        select(Subscription.subscriber_id, func.max(Subscription.ended_at))
+        .where(
+            Subscription.newsletter_id == newsletter_id,
+            among(work, Subscription.subscriber_id, persons),
+            Subscription.ended_at.is_not(None),
+        )
+        .group_by(Subscription.subscriber_id)
+    )
+    return [(person, left_at) for person, left_at in rows if left_at is not None]
 
 
 def _undated(work: Work, numbers: Sequence[int]) -> set[int]:
     """Return which of these were imported without anybody's knowing when the person consented."""
     rows = work.session.execute(
         select(Consent.subscription_id, Consent.evidence).where(
-            Consent.subscription_id.in_(numbers), Consent.kind == ConsentKind.IMPORTED
+            among(work, Consent.subscription_id, numbers), Consent.kind == ConsentKind.IMPORTED
         )
     )
     return {number for number, evidence in rows if evidence and evidence.get("at") is None}
@@ -160,7 +174,7 @@ def _lock(work: Work, entries: Sequence[Entry]) -> dict[str, int]:
     """Let one work at a time act for these persons, and return their numbers by their address's key."""
     rows = work.session.execute(
         select(Subscriber.address_key, Subscriber.id)
-        .where(Subscriber.address_key.in_({entry.address.key for entry in entries}))
+        .where(_among(work, Subscriber.address_key, {entry.address.key for entry in entries}))
         .order_by(Subscriber.id)
         .with_for_update(key_share=True)
     )
@@ -171,18 +185,20 @@ def _insert(work: Work, chosen: Sequence[tuple[Entry, int, int]], *, newsletter_
     if not chosen:
         return
     watermark = newsletter_queries.current_sequence(work)
-    numbers = work.session.scalars(
-        insert(_table(Subscription)).returning(_table(Subscription).c.id, sort_by_parameter_order=True),
+    numbers = _numbers(work, len(chosen))
+    work.session.execute(
+        insert(_table(Subscription)),
         [
             {
+                "id": number,
                 "subscriber_id": person_id,
                 "newsletter_id": newsletter_id,
                 "choice_id": choice_id,
                 **_row(entry, now=work.now, watermark=watermark),
             }
-            for entry, choice_id, person_id in chosen
+            for number, (entry, choice_id, person_id) in zip(numbers, chosen, strict=True)
         ],
-    ).all()
+    )
     work.session.execute(
         insert(_table(Consent)),
         [
@@ -198,6 +214,15 @@ def _insert(work: Work, chosen: Sequence[tuple[Entry, int, int]], *, newsletter_
             for number, (entry, _, _) in zip(numbers, chosen, strict=True)
         ],
     )
+
+
+def _numbers(work: Work, count: int) -> Sequence[int]:
+    """Take numbers for new subscriptions: having them first, rows are written without asking for them one by one."""
+    if work.is_sqlite:  # nobody else writes during this work
+        first = (work.session.scalar(select(func.max(Subscription.id))) or 0) + 1
+        return range(first, first + count)
+    sequence = func.pg_get_serial_sequence("subscription", "id")
+    return work.session.scalars(select(func.nextval(sequence)).select_from(func.generate_series(1, count))).all()
 
 
 def _row(entry: Entry, *, now: datetime, watermark: int) -> Mapping[str, Any]:
@@ -259,6 +284,20 @@ def _suppress(work: Work, entries: Sequence[Entry]) -> None:
     )
 
 
+def _among(work: Work, column: InstrumentedAttribute[Any], words: Collection[str]) -> ColumnElement[bool]:
+    """Return the condition that a text is one of these: one parameter however many, so that the statement is kept."""
+    if work.is_sqlite:
+        listed = func.json_each(json.dumps(list(words))).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == any_(literal(list(words), ARRAY(Text)))
+
+
 def _table(mapped: type[Any]) -> Any:
     """Return the table behind a class: rows by the thousand need no objects."""
     return mapped.__table__
+
+
+def refresh_statistics(work: Work) -> None:
+    """Let PostgreSQL look at tables that have grown by a multiple, long before it would do so by itself."""
+    if not work.is_sqlite:
+        work.session.execute(text("ANALYZE subscriber, subscription, consent, suppression"))
