@@ -14,7 +14,6 @@ from newsletter.subscribers.models import Subscriber
 from newsletter.subscriptions.models import Request
 from newsletter.web.speech import Said, said, spoken
 
-
 ABOUT_PERSONS = "public/"  # the pages that say who answers for what is kept
 
 
