@@ -143,6 +143,21 @@ def test_code_of_the_pages_says_nothing_untranslated(path: Path) -> None:
     assert words_of_code(path.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("path", sorted((WEB / "static").glob("*.js")), ids=lambda path: path.name)
+def test_a_script_says_only_what_its_page_hands_it(path: Path) -> None:
+    assert words_of_script(path.read_text(encoding="utf-8")) == []
+
+
+def words_of_script(source: str) -> list[str]:
+    bare = re.sub(r"^\s*(//|\*|/\*).*$|(?<=[;{}),]) //.*$", "", source, flags=re.MULTILINE)
+    return [text for _, text in re.findall(r"""(["'`])((?:(?!\1)[^\n\\]|\\.)*)\1""", bare) if is_sentence(text)]
+
+
+def test_the_guard_sees_a_sentence_in_a_script() -> None:
+    assert words_of_script("// It's a Comment\nx.textContent = 'Please wait'; // and more'") == ["Please wait"]
+    assert words_of_script("x.textContent = form.dataset.checking; y = 'use strict'") == []
+
+
 @pytest.mark.parametrize(
     "source",
     [

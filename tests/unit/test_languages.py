@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from made_up_language import write_language
 from newsletter.articles.detection import detect_language
+from newsletter.base import catalogue
 from newsletter.base.catalogue import check_messages, read_catalogue
 from newsletter.base.errors import ConfigError, InvalidInput
 from newsletter.base.languages import (
@@ -125,6 +126,14 @@ def test_a_claim_of_a_language_that_only_a_catalogue_knows_is_believed(folder: P
     learn(folder)
     assert detect_language(text, claimed="rif") == "rif"
     assert detect_language("وزارة الشؤون الخارجية والتعاون الإفريقي", claimed="rif") == "ar"
+
+
+def test_the_page_about_languages_names_every_header_that_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "languages.md").read_text(encoding="utf-8")
+    code = Path(catalogue.__file__).read_text(encoding="utf-8")
+    assert set(re.findall(r"^ *\| `([A-Z][\w-]+)` \|", page, re.MULTILINE)) == set(
+        re.findall(r'header\("([A-Z][\w-]+)"', code)
+    )
 
 
 def broken(folder: Path, old: str, new: str, *, name: str = "pages.qps.po") -> str:
