@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
 
@@ -46,22 +47,26 @@ _TAKEN = {
 }
 
 
+def _choice(words: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice([each.value for each in words])  # of a class, click would ask for its names
+
+
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--newsletter", required=True, metavar="SLUG", help="To which newsletter.")
 @click.option("--dry-run", is_flag=True, help="Count the same, and change nothing.")
 @click.option("--language", multiple=True, metavar="CODE", help="For rows that name none; in order, as in fr,ar.")
 @click.option("--topics", metavar="SLUGS", help="For rows that name none, as in services,regions. Usually all.")
-@click.option("--frequency", type=click.Choice([*Frequency]), help="For rows that name none. Usually the first.")
+@click.option("--frequency", type=_choice(Frequency), help="For rows that name none. Usually the first.")
 @click.option(
     "--state",
-    type=click.Choice([SubscriptionState.ACTIVE, SubscriptionState.PENDING]),
-    default=SubscriptionState.ACTIVE,
+    type=click.Choice(["active", "pending"]),
+    default="active",
     show_default=True,
     help="For rows that name none.",
 )
 @click.option("--evidence", default="", metavar="TEXT", help="How you know that they consented; kept with each.")
-@click.option("--format", "named", type=click.Choice([*Format]), help="What it is, where its header does not tell.")
+@click.option("--format", "named", type=_choice(Format), help="What it is, where its header does not tell.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write each line that was not taken, and why, as CSV.")
 @json_option
 def import_them(
@@ -113,7 +118,7 @@ def import_them(
 @click.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), default="-")
 @click.option("--newsletter", metavar="SLUG", help="Only of this newsletter.")
-@click.option("--state", type=click.Choice([*SubscriptionState]), help="Only in this state.")
+@click.option("--state", type=_choice(SubscriptionState), help="Only in this state.")
 def export_them(file: str, *, newsletter: str | None, state: str | None) -> None:
     """Write subscriptions to FILE as CSV, or to standard output.
 
