@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner
 from flask import Flask, Response
 from pages import subscriptions
@@ -265,3 +266,24 @@ def test_the_frame_stays_empty_on_a_site_that_is_not_allowed(institution: Instit
     page.wait_for_timeout(500)
     assert any("frame-ancestors" in each for each in refused)
     assert page.frame_locator("iframe").locator("#address").count() == 0
+
+
+@pytest.mark.parametrize("language", ["fr", "ar"])
+@pytest.mark.parametrize("options", [(), ("--frame",)], ids=["form", "frame"])
+def test_axe_finds_nothing_in_what_is_pasted(
+    institution: Institution, page: Page, language: str, options: tuple[str, ...]
+) -> None:
+    institution.paste(language, *options)
+    institution.page = institution.page.replace("<body>", "<body><main><h1>Ministère</h1>").replace(
+        "</body>", "</main>"
+    )
+    page.goto(institution.url)
+    looked_at = [page] if not options else [page, page.context.new_page()]
+    if options:
+        looked_at[1].goto(str(page.locator("iframe").get_attribute("src")))
+    for each in looked_at:
+        assert [found["id"] for found in Axe().run(each).response["violations"]] == []
+    if not options:
+        send(page)
+        expect(page.locator("[role=status]")).to_be_focused()
+        assert [found["id"] for found in Axe().run(page).response["violations"]] == []
