@@ -12,7 +12,7 @@ from enum import StrEnum
 from sqlalchemy.exc import IntegrityError
 
 from newsletter.base.addresses import Address, address_hash, read_address
-from newsletter.base.errors import Conflict, ExpiredToken, InvalidInput
+from newsletter.base.errors import Conflict, ExpiredToken, InvalidInput, InvalidToken
 from newsletter.base.families import family_of
 from newsletter.base.links import Links
 from newsletter.db.database import Work
@@ -75,6 +75,17 @@ def ask_new_address(work: Work, *, person: Subscriber, address: Address, address
         )
 
 
+def request_of(work: Work, *, token: str, links: Links) -> Request:
+    """Return the request of a link of any age.
+
+    :raises InvalidToken: if the link is not ours, or what it was about is no longer kept
+    """
+    request = queries.request(work, links.read_old_change_address(token))
+    if request.kind is not RequestKind.CHANGE_ADDRESS:
+        raise InvalidToken("this link was not made here")
+    return request
+
+
 def standing(work: Work, request: Request) -> Standing:
     """Say what the link of this request can do now.
 
@@ -106,7 +117,7 @@ def confirm_new_address(work: Work, *, token: str, links: Links, text_shown: str
     :raises ExpiredToken: if it is older than a day, and did not do its work before
     :raises Conflict: if others were given the address again and again in this very moment
     """
-    request = queries.request(work, links.read_old_change_address(token))
+    request = request_of(work, token=token, links=links)
     for _ in range(_TRIES):
         holder = _lock_both(work, request)
         found = standing(work, request)

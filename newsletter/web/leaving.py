@@ -13,7 +13,7 @@ from newsletter.newsletters.models import Topic
 from newsletter.subscriptions import leaving, queries
 from newsletter.subscriptions.models import EndReason, Subscription, SubscriptionState
 from newsletter.web.current import parts
-from newsletter.web.frame import page, shown_address
+from newsletter.web.frame import mailed_address, page, shown_address
 from newsletter.web.speech import gettext, said, speak
 
 ACCESS = "public"
@@ -122,7 +122,7 @@ def ask_never(token: str) -> ResponseReturnValue:
         return page(
             "public/never.html",
             newsletters=[asked.newsletter],
-            address=shown_address(asked.subscriber),
+            address=mailed_address(asked),
             token=token,
         )
 
@@ -136,7 +136,7 @@ def never(token: str) -> ResponseReturnValue:
         return page(
             "public/never_again.html",
             newsletters=[asked.newsletter],
-            address=shown_address(asked.subscriber),
+            address=mailed_address(asked),
         )
 
 

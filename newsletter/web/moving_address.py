@@ -10,8 +10,13 @@ from flask.typing import ResponseReturnValue
 from newsletter.base.addresses import masked, read_address
 from newsletter.base.errors import ExpiredToken, InvalidInput
 from newsletter.db.database import Work
-from newsletter.subscriptions import queries
-from newsletter.subscriptions.address_change import Standing, ask_new_address, confirm_new_address, standing
+from newsletter.subscriptions.address_change import (
+    Standing,
+    ask_new_address,
+    confirm_new_address,
+    request_of,
+    standing,
+)
 from newsletter.subscriptions.models import Request
 from newsletter.web import preferences
 from newsletter.web.current import parts
@@ -136,7 +141,7 @@ def _asked(work: Work, token: str) -> Request:
 
     :raises InvalidToken: if the link is not ours
     """
-    asked = queries.request(work, parts().links.read_old_change_address(token))
+    asked = request_of(work, token=token, links=parts().links)
     speak(asked.language)
     return asked
 
