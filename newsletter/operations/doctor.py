@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -27,6 +27,7 @@ from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Newsletter
 from newsletter.operations import destinations
 from newsletter.operations.readiness import require_ready
+from newsletter.privacy.erasures import ErasureLog
 from newsletter.subscriptions.limits import confirmations
 
 AFTER_THE_CHANGE = datetime(2026, 11, 23, 8, tzinfo=UTC)  # Morocco keeps UTC+0 all year since 20 September 2026
@@ -56,6 +57,7 @@ def examine(settings: Settings, database: Database, backend: MailBackend) -> Ite
     yield Finding("settings", Weight.FINE, "every NEWSLETTER_* name is known, every value can be read")
     yield _checked("home", lambda: _home(settings))
     yield from _secrets(settings)
+    yield _checked("erasures", lambda: _erasures(settings))
     yield _site_address(settings)
     answers = _checked("database", lambda: _database(database))
     yield answers
@@ -115,6 +117,22 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         yield Finding("secrets", Weight.MEND, f"{path} cannot be read by this user")
     else:
         yield Finding("secrets", Weight.FINE, f"{SECRETS_FILE} is its owner's alone (mode {mode:04o})")
+
+
+def _erasures(settings: Settings) -> str:
+    """Erasing a person writes here, so this user must be able to."""
+    log = ErasureLog(settings.home)
+    if damaged := log.damaged_lines():
+        lines = ", ".join(map(str, damaged))
+        raise ConfigError(f"{log.path}: line {lines} cannot be read: whose erasure it was must be found out by hand")
+    if not log.path.exists():
+        return "nobody was erased yet"
+    mode = log.path.stat().st_mode & 0o777
+    if not os.access(log.path, os.R_OK | os.W_OK):
+        raise ConfigError(f"{log.path} cannot be written by this user: nobody can be erased")
+    if mode & 0o077:
+        raise ConfigError(f"others can read {log.path} (mode {mode:04o}): chmod 600 {log.path}")
+    return f"{_counted(log.read(), 'address', 'addresses')} in {log.path.name}: keep it apart from the backups"
 
 
 def _site_address(settings: Settings) -> Finding:
@@ -194,12 +212,17 @@ def _newsletter(newsletter: Newsletter, settings: Settings) -> Iterator[Finding]
 
 
 def _missing(newsletter: Newsletter) -> list[str]:
-    missing = []
-    if not newsletter.cndp_reference.strip():
-        missing.append("the CNDP reference")
-    lacking = [code for code in newsletter.languages if not newsletter.postal_address.get(code, "").strip()]
-    if lacking:
-        missing.append(f"the postal address in {', '.join(lacking)}")
+    """Return what the law wants said and nobody has filled in: reference, address, identity and purpose."""
+    missing = [] if newsletter.cndp_reference.strip() else ["the CNDP reference"]
+    told = {
+        "the postal address": newsletter.postal_address,
+        "who is responsible (--institution)": newsletter.institution,
+        "what their address serves for (--promise)": newsletter.promises,
+    }
+    for what, texts in told.items():
+        lacking = [code for code in newsletter.languages if not texts.get(code, "").strip()]
+        if lacking:
+            missing.append(f"{what} in {', '.join(lacking)}")
     return missing
 
 
@@ -238,5 +261,5 @@ def _sign_ups(work: Work) -> Finding:
     return Finding("sign-ups", Weight.NOTE, f"{figures}: {advice}")
 
 
-def _counted(things: Sequence[object], name: str) -> str:
-    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+def _counted(things: Sized, name: str, plural: str = "") -> str:
+    return f"{len(things)} {name if len(things) == 1 else plural or name + 's'}"

@@ -82,6 +82,7 @@ def test_a_public_site_needs_https_and_what_the_law_asks(ready: Command) -> None
 def test_a_public_site_that_is_complete_is_well(newsletter: Command) -> None:
     newsletter("init")
     words = ["--name", "L'hebdo", "--cndp", "D-W-1/2026", "--postal-address", "Rabat", "--mail-domain", "lettre.gov.ma"]
+    words += ["--institution", "Ministère", "--promise", "Chaque lundi, l'essentiel."]
     newsletter("newsletters", "add", "hebdo", *words)
     said = newsletter("doctor", NEWSLETTER_BASE_URL="https://lettre.gov.ma").stdout
     assert "✓  hebdo" in said
@@ -219,3 +220,26 @@ def test_a_held_issue_is_named_with_what_to_do(ready: Command, feed: Callable[..
     assert "newsletter issues release 1" in ready("doctor").stdout
     ready("issues", "release", "1")
     assert "none is held" in ready("doctor").stdout
+
+
+def test_each_thing_that_the_law_wants_said_is_missed_in_the_language_it_lacks(newsletter: Command) -> None:
+    newsletter("init")
+    words = ["--name", "L'hebdo", "--mail-domain", "lettre.gov.ma", "--language", "fr", "--language", "ar"]
+    texts = ["--promise", "fr=Chaque lundi.", "--postal-address", "ar=الرباط"]
+    newsletter("newsletters", "add", "hebdo", *words, *texts)
+    said = newsletter("doctor", expect=78, NEWSLETTER_BASE_URL="https://lettre.gov.ma").stdout
+    assert "the CNDP reference and the postal address in fr and" in said
+    assert "what their address serves for (--promise) in ar (law 09-08)" in said
+
+
+def test_the_log_of_erasures_must_be_readable_whole_and_by_its_owner_alone(ready: Command) -> None:
+    path = ready.home / "erasures.log"
+    assert "✓  erasures    nobody was erased yet" in ready("doctor").stdout
+    path.write_text(f"2026-11-15T12:00:00+00:00 {'a' * 64}\n")
+    path.chmod(0o644)
+    assert f"chmod 600 {path}" in ready("doctor", expect=78).stdout
+    path.chmod(0o600)
+    assert "1 address in erasures.log" in ready("doctor").stdout
+    with path.open("a") as file:
+        file.write("2026-11-15T12:0")
+    assert "line 2 cannot be read" in ready("doctor", expect=78).stdout
