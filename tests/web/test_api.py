@@ -16,10 +16,14 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from factories import make_newsletter, make_reader
+from newsletter.base.addresses import address_hash
 from newsletter.base.config import Settings
 from newsletter.bootstrap import Parts
 from newsletter.newsletters.models import Frequency
-from newsletter.subscriptions.models import Consent, ConsentText, Request, SubscriptionState
+from newsletter.subscribers.actions import suppress
+from newsletter.subscribers.models import SuppressionReason
+from newsletter.subscriptions.leaving import leave
+from newsletter.subscriptions.models import Consent, ConsentText, EndReason, Request, SubscriptionState
 from newsletter.web.app import create_app
 
 CONSENT = "En vous abonnant, vous acceptez de recevoir la lettre."
@@ -91,7 +95,15 @@ def test_the_register_keeps_the_text_that_the_caller_showed(
 
 def test_the_answer_is_the_same_for_every_address(client: FlaskClient, parts: Parts) -> None:
     make_reader(parts, "active@example.org")
-    answers = [send(client, address=f"{name}@example.org") for name in ("active", "new", "new", "a-much-longer-name")]
+    gone = make_reader(parts, "gone@example.org")
+    with parts.database.work() as work:
+        token = parts.links.unsubscribe_token(gone.id, 0)
+        leave(work, token=token, links=parts.links, reason=EndReason.ONE_CLICK)
+        for reason in SuppressionReason:
+            closed = address_hash(parts.address_key, f"{reason}@example.org")
+            suppress(work, address_hash=closed, reason=reason)
+    names = ("active", "new", "new", "gone", *SuppressionReason, "a-much-longer-name")
+    answers = [send(client, address=f"{name}@example.org") for name in names]
     assert len({(each.status_code, each.data, tuple(each.headers)) for each in answers}) == 1
 
 
