@@ -52,7 +52,7 @@ def problem(status: int, code: str = "", *, detail: str = "", mistakes: Sequence
     }
     if mistakes:
         told["errors"] = [mistake.as_dict() for mistake in mistakes[:MOST_MISTAKES]]
-    answer = make_response(json.dumps(told), status)
+    answer = make_response(json.dumps(told, ensure_ascii=False), status)
     answer.mimetype = MEDIA_TYPE
     answer.content_language.add(spoken().code)
     return answer
