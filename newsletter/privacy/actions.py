@@ -16,11 +16,10 @@ from newsletter.subscriptions.evidence import Shown, witness
 from newsletter.subscriptions.models import ConsentKind, EndReason, Request
 
 
-def erase(work: Work, *, person: Subscriber, log: ErasureLog, shown: Shown | None = None, spoken: str = "") -> bool:
+def erase(work: Work, *, person: Subscriber, log: ErasureLog, shown: Shown | None = None) -> bool:
     """Erase a person: nothing leaves any more, and the address stands nowhere. False if that was done before.
 
-    `shown` is what the person read beside the button, in the language `spoken`. Their own sign-up is welcome later; an
-    import is not.
+    `shown` is what the person read beside the button. Their own sign-up is welcome later; an import is not.
 
     :raises ConfigError: if the erasure cannot be written down beside the database; then nothing is erased
     """
@@ -32,7 +31,7 @@ def erase(work: Work, *, person: Subscriber, log: ErasureLog, shown: Shown | Non
     log.append(work.now, hashes)
     for each in hashes:
         subscriber_actions.suppress(work, address_hash=each, reason=SuppressionReason.ERASURE)
-    _carry_out(work, person.id, shown=shown, spoken=spoken)
+    _carry_out(work, person.id, shown=shown)
     work.session.refresh(person)
     return True
 
@@ -70,7 +69,7 @@ def erase_anew(database: Database, log: ErasureLog) -> int:
     return len(found)
 
 
-def _carry_out(work: Work, subscriber_id: int, *, shown: Shown | None = None, spoken: str = "") -> None:
+def _carry_out(work: Work, subscriber_id: int, *, shown: Shown | None = None) -> None:
     # The rows of mails first, as senders take them, so that no two works wait for each other crosswise.
     work.session.execute(
         update(Delivery)
@@ -88,6 +87,6 @@ def _carry_out(work: Work, subscriber_id: int, *, shown: Shown | None = None, sp
     )
     for subscription in subscription_queries.of_subscriber(work, subscriber_id, *subscription_queries.OPEN):
         subscription.end(work.now, reason=EndReason.ERASURE)
-        witness(work, subscription, ConsentKind.LEFT, spoken or subscription.language, shown)
+        witness(work, subscription, ConsentKind.LEFT, subscription.language, shown)
     work.session.flush()
     remove_addresses(work, [subscriber_id])

@@ -17,12 +17,14 @@ from newsletter.subscriptions.models import Consent, ConsentKind, ConsentText, S
 class Shown:
     """What a person was shown before pressing the button: the text, and the version of the form it stood in.
 
-    `network` is the truncated network address that the form came from (/24 or /48).
+    `network` is the truncated network address that the form came from (/24 or /48); `language` is that of the text,
+    where it is not the one that the action knows.
     """
 
     text: str
     form_version: str
     network: str | None = None
+    language: str = ""
 
 
 def witness(
@@ -35,6 +37,7 @@ def witness(
     evidence: Mapping[str, Any] | None = None,
 ) -> None:
     """Write down what a person did; `spoken` is the language of the page. Each text shown is kept once."""
+    spoken = shown.language if shown is not None and shown.language else spoken
     work.session.add(
         Consent(
             subscription_id=subscription.id,

@@ -15,6 +15,7 @@ from newsletter.subscriptions.models import ConsentKind, EndReason, Subscription
 from newsletter.subscriptions.preferences import change
 
 LEAVE_FORM, LEAVE_ALL_FORM, TOPIC_FORM, UNDO_FORM = "leave-1", "leave-all-1", "leave-topic-1", "undo-1"
+NEVER_FORM = "never-1"
 OF_THEIR_OWN = (EndReason.ONE_CLICK, EndReason.PAGE)
 
 
@@ -44,8 +45,9 @@ def leave_all(work: Work, *, token: str, links: Links, text_shown: str) -> Subsc
     """
     subscription = _locked(work, links.read_unsubscribe(token).subscription_id)
     if subscription is not None:
+        shown = Shown(text_shown, LEAVE_ALL_FORM, language=subscription.language)
         for each in queries.of_subscriber(work, subscription.subscriber_id, *queries.OPEN):
-            end(work, each, reason=EndReason.PAGE, shown=Shown(text_shown, LEAVE_ALL_FORM))
+            end(work, each, reason=EndReason.PAGE, shown=shown)
         work.session.flush()
     return subscription
 
@@ -140,7 +142,7 @@ def end(work: Work, subscription: Subscription, *, reason: EndReason, shown: Sho
         witness(work, subscription, ConsentKind.LEFT, subscription.language, shown)
 
 
-def never_write_again(work: Work, *, token: str, links: Links) -> None:
+def never_write_again(work: Work, *, token: str, links: Links, text_shown: str | None = None) -> None:
     """Close the address that a mail went to for everything, and end all that is open there. Safe to repeat.
 
     It is not always the address of who asked: a new one to be confirmed is somebody's own, and persons move.
@@ -148,12 +150,13 @@ def never_write_again(work: Work, *, token: str, links: Links) -> None:
     :raises InvalidToken: if the link is not ours
     """
     request = queries.request(work, links.read_never(token))
+    shown = None if text_shown is None else Shown(text_shown, NEVER_FORM, language=request.language)
     closed = request.address_hash or request.subscriber.address_hash
     subscriber_actions.suppress(work, address_hash=closed, reason=SuppressionReason.NEVER)
     for person in subscriber_queries.by_hash(work, closed):
         queries.lock(work, person.id)
         for subscription in queries.of_subscriber(work, person.id, *queries.OPEN):
-            end(work, subscription, reason=EndReason.NEVER)
+            end(work, subscription, reason=EndReason.NEVER, shown=shown)
 
 
 def _locked(work: Work, subscription_id: int) -> Subscription | None:

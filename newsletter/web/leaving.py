@@ -132,7 +132,8 @@ def never(token: str) -> ResponseReturnValue:
     with parts().database.work() as work:
         asked = queries.request(work, parts().links.read_never(token))
         speak(asked.language)
-        leaving.never_write_again(work, token=token, links=parts().links)
+        text = gettext("Never write to me again")
+        leaving.never_write_again(work, token=token, links=parts().links, text_shown=text)
         return page(
             "public/never_again.html",
             newsletters=[asked.newsletter],

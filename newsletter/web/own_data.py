@@ -92,7 +92,7 @@ def erase(token: str) -> ResponseReturnValue:
     with parts().database.work() as work:
         person, subscriptions = _opened_by(work, token)
         text = " ".join([gettext("Erase everything about me"), *_what_happens(subscriptions)])
-        actions.erase(work, person=person, log=parts().erasures, shown=Shown(text, ERASE_FORM), spoken=spoken().code)
+        actions.erase(work, person=person, log=parts().erasures, shown=Shown(text, ERASE_FORM, language=spoken().code))
         return _erased_page(subscriptions)
 
 

@@ -88,7 +88,7 @@ def end_pause(token: str) -> ResponseReturnValue:
         person, active = opened_by(work, token, hold=True)
         for each in active:
             if each.newsletter.slug == request.form.get("newsletter"):
-                shown = Shown(gettext("End the pause now"), PREFERENCES_FORM)
+                shown = Shown(gettext("End the pause now"), PREFERENCES_FORM, language=spoken().code)
                 resume(work, subscription=each, shown=shown)
         told = gettext("The pause has ended: the next issue comes as usual.")
         return _preferences_page(work, person, active, token=token, told=told)

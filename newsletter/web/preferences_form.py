@@ -115,7 +115,8 @@ def save(work: Work, sent: Preferences) -> None:
     if sent.frequency not in set(Frequency):
         raise InvalidInput("no such frequency", code="unknown_frequency")
     subscription, newsletter = sent.subscription, sent.subscription.newsletter
-    shown = Shown(f"{gettext('Save my preferences')}: {said(newsletter.names).text}", PREFERENCES_FORM)
+    text = f"{gettext('Save my preferences')}: {said(newsletter.names).text}"
+    shown = Shown(text, PREFERENCES_FORM, language=spoken().code)
     # Looked at before anything is changed.
     is_other, is_paused_otherwise = _differs(sent, now=work.now), _pause_differs(sent, now=work.now)
     if is_other:
