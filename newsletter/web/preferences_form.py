@@ -16,7 +16,7 @@ from newsletter.subscriptions.evidence import Shown
 from newsletter.subscriptions.models import Form, Subscription
 from newsletter.subscriptions.preferences import change, pause, resume
 from newsletter.web.problems import Problem
-from newsletter.web.speech import day, gettext, said
+from newsletter.web.speech import day, gettext, said, spoken
 
 PREFERENCES_FORM = "preferences-1"
 LONGEST_PAUSE = timedelta(days=365)
