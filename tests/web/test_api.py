@@ -173,7 +173,7 @@ def test_problems_are_told_in_the_language_of_who_asks(
     assert answer.headers["Content-Language"] == language
     titles = {
         "en": "The request cannot be taken as it is",
-        "fr": "La demande ne peut pas être prise telle quelle",
+        "fr": "La demande ne peut pas être acceptée telle quelle",
         "ar": "لا يمكن قبول الطلب كما هو",
     }
     assert told["title"] == titles[language]
