@@ -247,7 +247,7 @@ def _run(stories: int, *, steps: int = STEPS_OF_A_STORY) -> None:
 
 @pytest.mark.parametrize("part", range(3))
 def test_every_reader_gets_what_the_rules_say_whatever_happens(part: int, database_kind: str) -> None:
-    _run(10 if database_kind == "sqlite" else 4)  # a step on PostgreSQL takes three times as long
+    _run(8 if database_kind == "sqlite" else 3)  # a step on PostgreSQL takes three times as long
 
 
 @pytest.mark.slow
