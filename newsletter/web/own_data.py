@@ -91,7 +91,7 @@ def erase(token: str) -> ResponseReturnValue:
     """Erase this person. Safe to repeat."""
     with parts().database.work() as work:
         person, subscriptions = _opened_by(work, token)
-        text = " ".join([gettext("Erase everything about me"), *_what_happens(subscriptions)])
+        text = " ".join([gettext("Erase everything about me") + ".", *_what_happens(subscriptions)])
         actions.erase(work, person=person, log=parts().erasures, shown=Shown(text, ERASE_FORM, language=spoken().code))
         return _erased_page(subscriptions)
 
