@@ -49,8 +49,8 @@ def test_an_import_tells_what_became_of_each_row(ready: Command, file: Path, tmp
     assert report.read_bytes() == b"line,reason\r\n3,not a mail address\r\n"
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
     again = ready(*words, "--report", str(report), expect=65)
-    assert "1  left alone: subscribed already" in again.stdout
-    assert report.read_bytes() == b"line,reason\r\n2,left alone: subscribed already\r\n3,not a mail address\r\n"
+    assert "1  left alone: has a subscription already" in again.stdout
+    assert report.read_bytes() == b"line,reason\r\n2,left alone: has a subscription already\r\n3,not a mail address\r\n"
 
 
 def test_it_ends_well_if_all_is_taken_or_there(ready: Command, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_it_ends_well_if_all_is_taken_or_there(ready: Command, tmp_path: Path) -
     path.write_text("a@y.ma\r\nb@y.ma\r\n", encoding="utf-8")
     words = ["subscribers", "import", str(path), "--newsletter", "hebdo", "--language", "fr", "--evidence", "paper"]
     assert "2  active" in ready(*words).stdout
-    assert "2  left alone: subscribed already" in ready(*words).stdout
+    assert "2  left alone: has a subscription already" in ready(*words).stdout
 
 
 def test_a_dry_run_says_so(ready: Command, file: Path) -> None:
@@ -140,7 +140,7 @@ def test_an_export_goes_to_a_file_that_only_its_owner_reads(ready: Command, file
     assert written.stdout_bytes == out.read_bytes()
     assert out.read_bytes().count(b"\r\n") == 2
     assert (
-        "1  left alone: subscribed already" in ready("subscribers", "import", str(out), "--newsletter", "hebdo").stdout
+        "1  left alone: has a subscription already" in ready("subscribers", "import", str(out), "--newsletter", "hebdo").stdout
     )
     assert not list(tmp_path.glob("*.part"))
 

@@ -112,10 +112,11 @@ class Recognised:
         :raises Unreadable: if it says what cannot be read
         """
         if not self.columns:
-            return self.read({}, cells[0].strip())
+            return self.read({}, cells[0].strip() if cells else "")
         extra = cells[len(self.columns) :]
         if len(cells) < len(self.columns) or any(cell.strip() for cell in extra):
-            raise Unreadable(f"{len(cells)} columns where the header has {len(self.columns)}")
+            columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
+            raise Unreadable(f"{columns} where the header has {len(self.columns)}")
         named: dict[str, str] = {}
         for name, cell in zip(self.columns, cells, strict=False):
             named.setdefault(name, cell.strip())

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from newsletter.base.errors import InvalidInput
+from newsletter.base.errors import InvalidInput, Unavailable
 from newsletter.db.database import Database
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Newsletter
@@ -99,6 +99,9 @@ def import_subscribers(
                 run.flush()
                 progress(summary)
         run.flush()
+    except Unavailable as error:
+        message = f"{error.message}; {summary.rows:,} rows had been read: run the same command again"
+        raise Unavailable(message, code=error.code) from error
     finally:
         if run.sketch is not None:
             run.sketch.close()

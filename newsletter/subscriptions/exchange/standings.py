@@ -68,7 +68,7 @@ def _joined(entry: Entry, standing: Standing) -> Verdict:
     if standing.closed:
         return Verdict(left_alone=f"the address is closed: {_words(standing.closed)}")
     if standing.open_id is not None:
-        return Verdict(left_alone="subscribed already")
+        return Verdict(left_alone="has a subscription already")
     if standing.left_at and (entry.consented_at is None or standing.left_at >= entry.consented_at):
         return Verdict(left_alone="left after this consent")
     return Verdict(inserts=True)

@@ -98,7 +98,7 @@ def take(
         if not work.is_sqlite:  # what was read before the lock may have changed since
             again = standings(work, newsletter_id=newsletter_id, entries=entries)
             if any(again.get(each, Standing()).closed != known.get(each, Standing()).closed for each in again):
-                raise Unavailable("an address was closed at the same moment: run the same command again")
+                raise Unavailable("an address was closed at the same moment")
             verdicts = judge(entries, again, now=work.now)
         _end(work, [(e, v.ends) for e, v in zip(entries, verdicts, strict=True) if v.ends is not None], origin=origin)
         chosen = [
