@@ -102,6 +102,16 @@ def samples(code: str) -> dict[str, Mapping[str, object]]:
         },
         "already_subscribed": common | {"newsletters": names, "hours": 1},
         "preferences_link": common | {"newsletters": names, "hours": 1},
+        "change_address": common
+        | {
+            "address": "s…i@gmail.com",
+            "change_address_url": f"{ORIGIN}/address/{MARKER}",
+            "never_url": f"{ORIGIN}/never/{MARKER}",
+            "hours": 24,
+        },
+        "address_changed": common
+        | {"address": "s…a@menara.ma", "newsletters": names, "contact": "contact@lettre.ministere.example"},
+        "address_in_use": common | {"address": "s…i@gmail.com", "newsletters": names, "hours": 1},
     }
     return found | {"digest_light": found["digest"]}
 

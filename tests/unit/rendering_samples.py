@@ -12,7 +12,16 @@ from typing import Any
 
 from newsletter.mail.rendering import MailTemplates, Rendered
 
-MAILS = ("digest", "digest_light", "confirmation", "already_subscribed", "preferences_link")
+MAILS = (
+    "digest",
+    "digest_light",
+    "confirmation",
+    "already_subscribed",
+    "preferences_link",
+    "change_address",
+    "address_changed",
+    "address_in_use",
+)
 LANGUAGES = ("fr", "ar", "en")
 MARKER = "k3x9" * 10
 SITE = "https://lettre.example.ma"
@@ -81,6 +90,23 @@ def context(mail: str, language: str) -> Context:
             "hours": 1,
         },
         "preferences_link": {
+            "newsletters": [common["newsletter"]["name"]],
+            "preferences_url": f"{SITE}/preferences/{MARKER}p",
+            "hours": 1,
+        },
+        "change_address": {
+            "address": "s…i@gmail.com",
+            "change_address_url": f"{SITE}/address/{MARKER}a",
+            "never_url": f"{SITE}/never/{MARKER}n",
+            "hours": 24,
+        },
+        "address_changed": {
+            "address": "s…a@menara.ma",
+            "newsletters": [common["newsletter"]["name"], "Weekly"],
+            "contact": "contact@lettre.example.ma",
+        },
+        "address_in_use": {
+            "address": "s…i@gmail.com",
             "newsletters": [common["newsletter"]["name"]],
             "preferences_url": f"{SITE}/preferences/{MARKER}p",
             "hours": 1,

@@ -59,7 +59,8 @@ def test_no_line_of_a_text_part_is_wider_than_72_columns_but_an_address(mail: st
 @every_language
 def test_the_text_part_has_the_links_of_the_html_in_the_same_order(mail: str, language: str) -> None:
     rendered = render(mail, language)
-    assert in_order(text_links(rendered.text)) == in_order(read(rendered.html).links) != []
+    links = [link for link in read(rendered.html).links if not link.startswith("mailto:")]  # a text shows the mailbox
+    assert in_order(text_links(rendered.text)) == in_order(links) != []
 
 
 @every_mail
@@ -70,7 +71,8 @@ def test_markers_come_out_byte_for_byte_in_both_parts(mail: str, language: str) 
         assert url in rendered.text
         assert f'href="{url}"' in rendered.html
     whole = len(re.findall(MARKER + r"\w", rendered.html))
-    assert rendered.html.count(MARKER) == whole >= 1
+    assert rendered.html.count(MARKER) == whole
+    assert (whole > 0) == bool(tokens_of(mail, language))
 
 
 def test_the_confirmation_link_is_also_written_out_in_full() -> None:
