@@ -79,7 +79,7 @@ def compare(database: str, measure: Callable[[str, int], Result], rows: int) -> 
     for kind in KINDS:
         found = measure(kind, rows)
         bare = bare or found["seconds"]
-        yield [
+        row = [
             database,
             f"{rows:,}",
             kind,
@@ -89,6 +89,8 @@ def compare(database: str, measure: Callable[[str, int], Result], rows: int) -> 
             f"{found['longest'] * 1000:.0f}",
             f"{found['peak_mb']:.0f}",
         ]
+        print("  ".join(row), flush=True)
+        yield row
 
 
 def in_sqlite(folder: Path, kind: str, rows: int) -> Result:

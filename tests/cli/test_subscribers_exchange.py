@@ -140,7 +140,8 @@ def test_an_export_goes_to_a_file_that_only_its_owner_reads(ready: Command, file
     assert written.stdout_bytes == out.read_bytes()
     assert out.read_bytes().count(b"\r\n") == 2
     assert (
-        "1  left alone: has a subscription already" in ready("subscribers", "import", str(out), "--newsletter", "hebdo").stdout
+        "1  left alone: has a subscription already"
+        in ready("subscribers", "import", str(out), "--newsletter", "hebdo").stdout
     )
     assert not list(tmp_path.glob("*.part"))
 
