@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -29,6 +30,7 @@ from newsletter.web.app import create_app
 HOST = "127.0.0.1"
 USUAL_PORT = 8000
 MARK = ".newsletter-demo"
+STEP = timedelta(seconds=0.5)
 
 
 @click.command()
@@ -59,7 +61,7 @@ def demo(*, no_serve: bool, port: int | None, home: Path | None) -> None:
         console.print("\nEverything held." if held else f"\n{len(story.broken)} things did not hold.")
         if not no_serve and sys.stdout.isatty():
             console.print("The site stays open until Ctrl-C.")
-            _stay_open(parts)
+            _stay_open(parts, clock)
             console.print(f"\nClosed. The mails and the database stay in {folder} until the next run.", markup=False)
     parts.database.close()
     if not held:
@@ -121,11 +123,12 @@ def _where_to_look(console: Console, base_url: str, folder: Path) -> None:
         console.print(f"  {what:<20} {url}", markup=False)
 
 
-def _stay_open(parts: Parts) -> None:
-    """Answer sign-ups until Ctrl-C: a mail that a visitor asks for is in the mailbox at once."""
+def _stay_open(parts: Parts, clock: SetClock) -> None:
+    """Answer sign-ups until Ctrl-C: a mail that a visitor asks for is in the mailbox at once. Time goes on from here."""
     pause = threading.Event()
     try:
-        while not pause.wait(0.5):
+        while not pause.wait(STEP.total_seconds()):
+            clock.advance(STEP)
             send_due(parts.postroom, lanes=TRANSACTIONAL)
     except KeyboardInterrupt:
         pass

@@ -24,6 +24,7 @@ SIGN_UP = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)
 FIRST_SLOT = datetime(2026, 11, 23, 8, 2, tzinfo=UTC)
 SECOND_SLOT = FIRST_SLOT + timedelta(days=7)
 THIRD_SLOT = SECOND_SLOT + timedelta(days=7)
+FILLED_IN = timedelta(seconds=20)  # what a person takes for a form
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Story:
     def _ask(self, reader: DemoReader) -> int:
         citizen = Citizen(language=reader.languages[0])
         page = citizen.open(self.parts.links.home(reader.languages[0]))
+        self.clock.advance(FILLED_IN)
         return citizen.press(page, sign_up_fields(reader)).status
 
     def _confirm(self, reader: DemoReader) -> None:
