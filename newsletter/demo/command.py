@@ -124,7 +124,7 @@ def _where_to_look(console: Console, base_url: str, folder: Path) -> None:
 
 
 def _stay_open(parts: Parts, clock: SetClock) -> None:
-    """Answer sign-ups until Ctrl-C: a mail that a visitor asks for is in the mailbox at once. Time goes on from here."""
+    """Answer sign-ups until Ctrl-C, while time goes on: a mail that a visitor asks for is in the mailbox at once."""
     pause = threading.Event()
     try:
         while not pause.wait(STEP.total_seconds()):
