@@ -41,7 +41,7 @@ SIGN_UPS_FOR = timedelta(days=2)
 BUDGET_FOR = timedelta(days=30)
 LATE_REPLIES_FOR = timedelta(days=3)  # what was on its way at an erasure is over by then
 SLICE = 5_000
-FEW = 500  # persons, each with years of mails
+FEW = 25  # persons, each with years of mails; a deleted one is looked for in all subscriptions
 
 
 @dataclass(frozen=True, slots=True)
