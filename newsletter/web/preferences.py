@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from newsletter.base.errors import ExpiredToken, NotFound
 from newsletter.db.database import Work
+from newsletter.issues.pauses import end_pauses
 from newsletter.newsletters import queries as newsletter_queries
 from newsletter.newsletters.models import Newsletter
 from newsletter.subscribers import queries as subscriber_queries
@@ -74,6 +75,7 @@ def change(token: str) -> ResponseReturnValue:
         problems = [problem for each in sent for problem in problems_of(each, now=work.now)]
         if problems:
             return _preferences_page(work, person, active, token=token, sent=sent, problems=problems)
+        end_pauses(work, among=[Subscription.subscriber_id == person.id])  # before another one may begin
         for each in sent:
             save(work, each)
         speak(active[0].language if active else "")
