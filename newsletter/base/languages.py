@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.support import Translations
@@ -116,7 +116,7 @@ def direction_of(code: str) -> Literal["ltr", "rtl"]:
         return LANGUAGES[code].direction
     try:
         return "rtl" if Locale.parse(code.replace("-", "_")).text_direction == "rtl" else "ltr"
-    except (ValueError, LookupError):
+    except (UnknownLocaleError, ValueError, LookupError):
         return "ltr"
 
 

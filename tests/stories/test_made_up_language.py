@@ -31,6 +31,7 @@ from newsletter.issues.models import Edition
 from newsletter.newsletters import queries
 from newsletter.newsletters.actions import add_newsletter
 from newsletter.operations import embedding
+from newsletter.operations.run_due import run_due
 from newsletter.subscriptions.models import Form
 from newsletter.web.app import create_app
 
@@ -189,12 +190,17 @@ def moved_to(walk: Walk, form: str, address: str) -> str:
     return link_in(next(mail for mail in walk.mails() if mail["To"].addresses[0].addr_spec == address), "address")
 
 
-def read_issues_and_leave(walk: Walk, folder: Path) -> None:
-    """Get issues in both forms, follow each link of them, leave a topic, everything, and take it back."""
+def provide(walk: Walk, folder: Path) -> None:
+    """Give the first newsletter something to tell."""
     entries = "".join(ENTRY.format(link=f"{SITE}/{n}", title=n * 11, day=n % 7) for n in range(1, 8))
     (folder / "feed.xml").write_text(FEED.format(code=walk.code, entries=entries), encoding="utf-8")
     with walk.parts.database.work() as work:
         add_source(work, newsletter=queries.by_slug(work, "first"), url=str(folder / "feed.xml"))
+
+
+def read_issues_and_leave(walk: Walk, folder: Path) -> None:
+    """Get issues in both forms, follow each link of them, leave a topic, everything, and take it back."""
+    provide(walk, folder)
     walk.mails()
     walk.clock.move_to(datetime(2026, 11, 23, 8, 5, tzinfo=UTC))
     mails = walk.mails()
@@ -240,6 +246,19 @@ def test_a_newsletter_without_a_name_in_it_is_named_in_its_own_language(walk: Wa
     html = walk.get(f"/{walk.code}/")
     assert '<span lang="fr" dir="ltr">Marchés publics</span>' in html
     assert "<bdi>№ 1</bdi>" in html
+
+
+def test_a_language_that_was_taken_away_closes_no_page(walk: Walk, tmp_path: Path) -> None:
+    sign_up(walk)
+    link = preferences_of(walk, ADDRESS)
+    provide(walk, tmp_path)
+    learn()
+    for path in ("/fr/", link, f"{link}/data", "/archive/first/fr/"):
+        answer = walk.client.get(path)
+        assert answer.status_code == 200, path
+        assert '<html lang="fr" dir="ltr"' in answer.text
+    walk.clock.move_to(datetime(2026, 11, 23, 8, 5, tzinfo=UTC))
+    run_due(walk.parts.postroom)
 
 
 def test_the_walk_stumbles_over_a_word_of_no_catalogue(walk: Walk) -> None:

@@ -41,6 +41,13 @@ def qps(folder: Path) -> Path:
     return folder
 
 
+def test_any_code_has_a_direction() -> None:
+    assert [direction_of(code) for code in ("fa", "he", "de", "qps", "x", "", "zh-Hant", "12")] == [
+        *("rtl", "rtl"),
+        *("ltr",) * 6,
+    ]
+
+
 def test_french_comes_first_then_arabic_and_english() -> None:
     assert list(LANGUAGES) == ["fr", "ar", "en"]
 
