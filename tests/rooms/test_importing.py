@@ -233,6 +233,16 @@ def test_who_left_elsewhere_is_kept_as_ended_and_not_brought_back(parts: Parts) 
     assert bring(parts, f"{MAILCHIMP}salma@y.ma,2,,{JUNE},1,a\n").left_alone == {"left after this consent": 1}
 
 
+@pytest.mark.parametrize(
+    ("confirmed_at", "state"),
+    [("2024-06-01 09:59:59", "ended"), (JUNE, "ended"), ("2024-06-01 10:00:01", "active")],
+)
+def test_only_a_consent_later_than_leaving_brings_somebody_back(parts: Parts, confirmed_at: str, state: str) -> None:
+    bring(parts, f"email,state,ended_at\nsalma@y.ma,ended,{JUNE}\n")
+    bring(parts, f"email,confirmed_at\nsalma@y.ma,{confirmed_at}\n")
+    assert rows_of(parts, "salma@y.ma")[-1].state == state
+
+
 @pytest.mark.parametrize("terms", [FRENCH, KNOWN])
 def test_who_left_elsewhere_after_an_import_is_ended_here(parts: Parts, terms: Terms) -> None:
     bring(parts, f"email,confirmed_at\nsalma@y.ma,{JUNE if terms is FRENCH else ''}\n", terms=terms)
@@ -414,7 +424,7 @@ ROW = st.builds(
 
 
 @given(st.lists(ROW, max_size=12))
-@examples(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_export_imported_elsewhere_is_the_same_export(parts: Parts, rows: list[str]) -> None:
     _forget_all(parts)
     header = "address,state,languages,topics,frequency,form,created_at,confirmed_at,ended_at,end_reason"

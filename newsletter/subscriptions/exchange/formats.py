@@ -27,7 +27,9 @@ OURS = (
     "ended_at", "end_reason", "paused_until", "consent_language", "consent_form_version", "consent_text_hash",
     "consent_at",
 )  # fmt: skip
-_PLAIN = frozenset({"state", "languages", "topics", "frequency", "form", "created_at", "confirmed_at", "ended_at"})
+_PLAIN = frozenset(
+    {"state", "languages", "language", "topics", "frequency", "form", "created_at", "confirmed_at", "ended_at"}
+)
 _MAILCHIMP = frozenset({"member_rating", "optin_time", "confirm_time", "leid", "euid", "unsub_time", "clean_time"})
 _STATES = frozenset(
     {
@@ -195,7 +197,7 @@ def _own_row(cells: Cells, address: str) -> Said:
         address=address,
         state=_word(SubscriptionState, cells, "state"),
         newsletter=cells.get("newsletter", ""),
-        languages=cells.get("languages", "").replace(",", " ").split(),
+        languages=(cells.get("languages") or cells.get("language", "")).replace(",", " ").split(),
         topics=cells.get("topics", "").replace(",", " ").split(),
         frequency=cells.get("frequency", ""),
         form=_word(Form, cells, "form") or Form.DIGEST,
