@@ -9,7 +9,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
@@ -158,20 +158,25 @@ def _output(file: str) -> Iterator[TextIO]:
         stream.detach()
         return
     path = Path(file)
-    part = path.with_name(f"{path.name}.part")
     try:
-        with _private(part) as stream:
-            yield stream
-        part.replace(path)
+        if path.exists() and not path.is_file():  # a pipe or a device keeps its place
+            with _private(path) as stream:
+                yield stream
+            return
+        part = path.with_name(f"{path.name}.part")
+        try:
+            part.unlink(missing_ok=True)
+            with _private(part, os.O_EXCL) as stream:
+                yield stream
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise InvalidInput(f"{file} cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
-def _private(path: Path) -> io.TextIOWrapper:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def _private(path: Path, more: int = 0) -> io.TextIOWrapper:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | more, 0o600)
     return io.TextIOWrapper(os.fdopen(descriptor, "wb"), encoding="utf-8", newline="")
 
 

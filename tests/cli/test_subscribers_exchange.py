@@ -155,6 +155,29 @@ def test_a_folder_that_takes_no_file_is_told(ready: Command, tmp_path: Path) -> 
         tmp_path.chmod(0o700)
 
 
+def test_an_export_into_a_pipe_leaves_the_pipe_there(ready: Command, file: Path, tmp_path: Path) -> None:
+    ready("subscribers", "import", str(file), "--newsletter", "hebdo", "--language", "fr", expect=65)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        ready("subscribers", "export", str(pipe))
+        assert b"salma@y.ma" in os.read(reader, 10_000)
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_an_export_follows_no_link_that_somebody_laid(ready: Command, tmp_path: Path) -> None:
+    victim, out = tmp_path / "victim", tmp_path / "out.csv"
+    victim.write_text("mine", encoding="utf-8")
+    (tmp_path / "out.csv.part").symlink_to(victim)
+    ready("subscribers", "export", str(out))
+    assert victim.read_text(encoding="utf-8") == "mine"
+    assert out.is_file()
+    assert not out.is_symlink()
+
+
 def test_an_export_that_fails_leaves_the_file_as_it_was(ready: Command, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     out.write_text("older", encoding="utf-8")
