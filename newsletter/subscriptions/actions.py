@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from newsletter.base.addresses import read_address
+from newsletter.base.addresses import Address, read_address
 from newsletter.base.errors import ExpiredToken, InvalidInput
 from newsletter.base.languages import language
 from newsletter.base.links import Links
@@ -67,8 +67,7 @@ def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes, wai
         raise InvalidInput("no newsletter was chosen", code="no_newsletter")
     chosen = [newsletter_queries.by_slug(work, slug) for slug in dict.fromkeys(sign_up.newsletters)]
     wishes = [_wish(sign_up, newsletter, chosen) for newsletter in chosen]
-    person = subscriber_actions.know(work, address=address, address_key=address_key)
-    queries.lock(work, person.id)
+    person = _held(work, address, address_key)
     is_mailed = budgets.has_room(work, address_hash=person.address_hash)
     pending = [_ask(work, person, wish, sign_up, is_mailed=is_mailed) for wish in wishes]
     kind = RequestKind.CONFIRMATION if any(pending) else RequestKind.ALREADY_SUBSCRIBED
@@ -115,6 +114,16 @@ def confirm(
 def end_unconfirmed(work: Work) -> int:
     """End what nobody confirmed within seven days. Safe to repeat."""
     return queries.end_unconfirmed(work, older_than=UNCONFIRMED_FOR)
+
+
+def _held(work: Work, address: Address, address_key: bytes) -> Subscriber:
+    """Return the person of this address, for this work alone; who was erased or moved in this moment is another one."""
+    while True:
+        person = subscriber_actions.know(work, address=address, address_key=address_key)
+        queries.lock(work, person.id)
+        work.session.refresh(person)
+        if person.address_key == address.key:
+            return person
 
 
 def _wish(sign_up: SignUp, newsletter: Newsletter, chosen: Sequence[Newsletter]) -> Wish:
