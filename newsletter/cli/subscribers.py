@@ -129,13 +129,20 @@ def _show_consents(known: Known) -> None:
         (
             stamp(each.at, known.time_zone),
             f"{each.subscription_id}",
-            str(each.kind),
+            _what_was_done(each),
             each.language,
             (each.text_hash or "–")[:12],
         )
         for each in known.consents
     ]
     show_table(["when", "subscription", "what", "language", "text shown (hash)"], rows, right={"subscription"})
+
+
+def _what_was_done(consent: Consent) -> str:
+    """Name a consent; one that an import brought, with where its evidence stands."""
+    brought = consent.evidence or {}
+    origin = f" ({brought['system']}: {brought['file']}, line {brought['line']})" if "line" in brought else ""
+    return f"{consent.kind}{origin}"
 
 
 def _show_deliveries(known: Known) -> None:
@@ -184,6 +191,7 @@ def _as_dict(known: Known) -> dict[str, Any]:
                 "kind": each.kind,
                 "language": each.language,
                 "text_hash": each.text_hash,
+                "evidence": each.evidence,
                 "at": each.at,
             }
             for each in known.consents
