@@ -111,11 +111,6 @@ def confirm(
     return queries.of_subscriber(work, request.subscriber_id, SubscriptionState.ACTIVE)
 
 
-def end_unconfirmed(work: Work) -> int:
-    """End what nobody confirmed within seven days. Safe to repeat."""
-    return queries.end_unconfirmed(work, older_than=UNCONFIRMED_FOR)
-
-
 def _held(work: Work, address: Address, address_key: bytes) -> Subscriber:
     """Return the person of this address, for this work alone; who was erased or moved in this moment is another one."""
     while True:

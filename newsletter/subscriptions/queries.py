@@ -18,7 +18,6 @@ from newsletter.subscriptions.models import (
     Choice,
     Consent,
     ConsentKind,
-    EndReason,
     Form,
     Request,
     RequestKind,
@@ -179,18 +178,6 @@ def answer_budget(work: Work, *, address_hash: str) -> None:
         .where(BudgetEntry.address_hash == address_hash, BudgetEntry.answered_at.is_(None))
         .values(answered_at=work.now)
     )
-
-
-def end_unconfirmed(work: Work, *, older_than: timedelta) -> int:
-    """End the pending subscriptions that nobody confirmed in time."""
-    ended = work.session.execute(
-        update(Subscription)
-        .where(Subscription.state == SubscriptionState.PENDING, Subscription.created_at <= work.now - older_than)
-        .values(state=SubscriptionState.ENDED, ended_at=work.now, end_reason=EndReason.EXPIRED)
-        .returning(Subscription.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(ended.all())
 
 
 def consents(work: Work, subscription_id: int) -> Sequence[Consent]:

@@ -12,6 +12,7 @@ from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
 from newsletter.deliveries.models import Delivery, DeliveryState
 from newsletter.operations.sending import TRANSACTIONAL, send_due
+from newsletter.privacy.forgetting import forget
 from newsletter.subscribers import queries as subscribers
 from newsletter.subscriptions import actions, leaving, preferences, queries
 from newsletter.subscriptions.models import BudgetEntry, EndReason, Request, Subscription, SubscriptionState
@@ -81,8 +82,7 @@ def test_a_second_request_that_mails_nothing_neither_changes_nor_prolongs_the_fi
     (wish,) = wishes(parts)
     assert wish.choice.language_codes == ["fr"]
     clock.advance(timedelta(hours=4))
-    with parts.database.work() as work:
-        assert actions.end_unconfirmed(work) == 1
+    assert forget(parts.database)["unconfirmed"] == 1
 
 
 def test_the_button_confirms_what_the_page_spoke_of_and_nothing_that_came_since(parts: Parts) -> None:
