@@ -141,8 +141,9 @@ def _show_consents(known: Known) -> None:
 def _what_was_done(consent: Consent) -> str:
     """Name a consent; one that an import brought, with where its evidence stands."""
     brought = consent.evidence or {}
-    origin = f" ({brought['system']}: {brought['file']}, line {brought['line']})" if "line" in brought else ""
-    return f"{consent.kind}{origin}"
+    known = [brought.get("system"), brought.get("file"), brought.get("line") and f"line {brought['line']}"]
+    origin = ", ".join(each for each in known if each)  # what names the person leaves with the address
+    return f"{consent.kind} ({origin})" if origin else str(consent.kind)
 
 
 def _show_deliveries(known: Known) -> None:

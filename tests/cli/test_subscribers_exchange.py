@@ -89,7 +89,7 @@ def test_programs_get_json(ready: Command, tmp_path: Path) -> None:
     assert shown["subscriptions"][0]["languages"] == ["ar", "fr"]
     assert shown["consents"][0]["kind"] == "imported"
     assert shown["consents"][0]["evidence"]["statement"] == "form"
-    assert "imported (listmonk: listmonk.csv, line 2)" in ready("subscribers", "show", "a@y.ma").stdout
+    assert "imported (listmonk, listmonk.csv, line 2)" in ready("subscribers", "show", "a@y.ma").stdout
 
 
 def test_it_reads_standard_input(ready: Command) -> None:
