@@ -18,11 +18,13 @@ from sqlalchemy import event, select, text
 from werkzeug.test import TestResponse
 
 from factories import make_newsletter
+from newsletter.base.addresses import read_address
 from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
 from newsletter.bootstrap import Parts, build
 from newsletter.deliveries.models import Delivery, DeliveryState
 from newsletter.operations.sending import TRANSACTIONAL, send_due
+from newsletter.subscribers.actions import know
 from newsletter.subscriptions import limits
 from newsletter.subscriptions.models import Consent, Scope, SignUpCount
 from newsletter.web.app import create_app
@@ -265,8 +267,14 @@ def test_the_network_is_believed_of_as_many_proxies_as_are_set(
     assert (Scope.NETWORK in counts(parts)) == (network is not None)
 
 
-def test_two_sign_ups_of_one_address_at_once_are_one_subscription_and_one_mail(app: Flask, parts: Parts) -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+def test_sign_ups_of_one_address_at_once_are_one_subscription_and_one_mail(
+    app: Flask, parts: Parts, is_known: bool
+) -> None:
     make_newsletter(parts)
+    if is_known:
+        with parts.database.work() as work:
+            know(work, address=read_address(ADDRESS), address_key=parts.address_key)
     fields = {"address": ADDRESS, "newsletters": "hebdo", "form": EMBEDDED}
     ready, answers = threading.Barrier(6), []
 
