@@ -15,6 +15,7 @@ from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
 from newsletter.base.errors import TooMany
 from newsletter.bootstrap import Parts, build
+from newsletter.operations.doctor import Weight, examine
 from newsletter.subscriptions import limits, proofs
 from newsletter.subscriptions.limits import Attempt, Confirmations, Limits
 from newsletter.subscriptions.models import Scope, SignUpCount, SpentProof
@@ -238,3 +239,17 @@ def test_old_proofs_are_cleared_by_whoever_comes_later(parts: Parts, clock: SetC
         with parts.database.reading() as work:
             kept.append(len(work.session.scalars(select(SpentProof)).all()))
     assert kept == [71, 22, 3, 4], "some at a time, so that nobody waits for all of them"
+
+
+def test_the_doctor_tells_of_confirmations_that_nobody_gives(parts: Parts, clock: SetClock) -> None:
+    def told() -> tuple[Weight, str]:
+        findings = list(examine(parts.settings, parts.database, parts.backend))
+        (found,) = [finding for finding in findings if finding.subject == "sign-ups"]
+        return found.weight, found.text
+
+    mail_and_confirm(parts, 300, 12)
+    assert told()[0] is Weight.FINE
+    clock.advance(timedelta(hours=3))
+    weight, text = told()
+    assert weight is Weight.NOTE
+    assert "of 300 confirmations mailed in a day, 12 were given" in text
