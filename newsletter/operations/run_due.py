@@ -61,8 +61,7 @@ def run_due(postroom: Postroom, *, progress: Progress = _quiet) -> Report:
     """Do everything that is due at this moment and say what was done."""
     report = Report()
     database = postroom.database
-    with database.work() as work:
-        end_pauses(work)
+    database.in_snapshot(end_pauses)
     for result in fetch_all(database):
         progress(f"fetched {result.url}")
         report.fetched.append(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -113,6 +114,19 @@ def test_a_pause_ends_once_and_for_all(ground: Ground, reader: Subscription) -> 
         now = work.session.get_one(Subscription, reader.id)
         assert (now.paused_until, now.catches_up) == (None, True)
     assert plan(ground, next_monday(ground)) == {reader.id: [one]}
+
+
+def test_two_who_end_the_same_pauses_at_once_end_each_of_them_once(ground: Ground, parts: Parts) -> None:
+    readers = [make_reader(parts, f"reader{number}@example.org") for number in range(12)]
+    for reader in readers:
+        pause(ground, reader, days=1, catches_up=False)
+    publish(ground, entry("pendant"))
+    ground.clock.advance(2 * DAY)
+    with ThreadPoolExecutor(2) as pool:
+        ended = [each.result() for each in [pool.submit(ground.database.in_snapshot, end_pauses) for _ in range(2)]]
+    assert sorted(ended) == [0, 12]
+    with ground.database.reading() as work:
+        assert {work.session.get_one(Subscription, reader.id).watermark for reader in readers} == {1}
 
 
 def test_what_overlapping_works_numbered_against_their_moments_is_not_lost(
