@@ -101,9 +101,11 @@ def add(token: str) -> ResponseReturnValue:
     """Subscribe to one more newsletter, at once. Safe to repeat."""
     with parts().database.work() as work:
         person, _ = opened_by(work, token, hold=True)
-        newsletter = newsletter_queries.by_slug(work, request.form.get("newsletter", ""))
-        agreed = consent(newsletter_queries.all_newsletters(work))
-        shown = Shown(f"{_add_button(newsletter)}. {agreed}", ADD_FORM)
+        every = newsletter_queries.all_newsletters(work)
+        newsletter = next((each for each in every if each.slug == request.form.get("newsletter")), None)
+        if newsletter is None:
+            raise NotFound("there is no such newsletter", code="unknown_newsletter")
+        shown = Shown(f"{_add_button(newsletter)}. {consent(every)}", ADD_FORM)
         subscribe_at_once(work, person=person, newsletter=newsletter, spoken=spoken().code, shown=shown)
         told = gettext(
             "You are subscribed to %(newsletter)s. It comes from the next issue on.",
