@@ -20,7 +20,7 @@ from newsletter.subscribers.models import Subscriber
 from newsletter.subscriptions import queries
 from newsletter.subscriptions.address_change import ask_new_address
 from newsletter.subscriptions.evidence import Shown, witness
-from newsletter.subscriptions.models import Consent, ConsentKind, Subscription
+from newsletter.subscriptions.models import Consent, ConsentKind, EndReason, Subscription
 
 ADDRESS = "salma.bennani@gmail.com"
 NETWORK = "198.51.100.0/24"
@@ -86,7 +86,7 @@ def leave(parts: Parts, subscription_id: int) -> None:
     with parts.database.work() as work:
         subscription = queries.by_id(work, subscription_id)
         assert subscription is not None
-        subscription.end(work.now, reason=queries.EndReason.PAGE)
+        subscription.end(work.now, reason=EndReason.PAGE)
 
 
 def newer_rows(parts: Parts, clock: SetClock) -> None:

@@ -38,6 +38,7 @@ from newsletter.subscriptions.models import (
     BudgetEntry,
     Consent,
     ConsentKind,
+    EndReason,
     Request,
     Scope,
     SignUpCount,
@@ -273,7 +274,7 @@ def test_the_unsubscribe_link_of_a_forgotten_reader_reaches_nobody(
     newer_rows(parts, clock)
     assert row(parts, Subscription, reader.id) is None
     with parts.database.work() as work:
-        assert leaving.leave(work, token=token, links=parts.links, reason=queries.EndReason.ONE_CLICK) is None
+        assert leaving.leave(work, token=token, links=parts.links, reason=EndReason.ONE_CLICK) is None
 
 
 def test_numbers_in_links_are_never_given_to_somebody_else(parts: Parts, clock: SetClock, reader: Subscription) -> None:

@@ -21,7 +21,14 @@ from newsletter.subscribers import actions as subscriber_actions
 from newsletter.subscribers.models import Subscriber, SuppressionReason
 from newsletter.subscriptions import queries
 from newsletter.subscriptions.evidence import Shown, witness
-from newsletter.subscriptions.models import ConsentKind, ConsentText, Request, Subscription, SubscriptionState
+from newsletter.subscriptions.models import (
+    ConsentKind,
+    ConsentText,
+    EndReason,
+    Request,
+    Subscription,
+    SubscriptionState,
+)
 
 ADDRESS = "salma.bennani@gmail.com"
 FRENCH, ARABIC, ENGLISH = ("fr",), ("ar", "fr"), ("en",)
@@ -83,7 +90,7 @@ def test_everything_that_can_be_kept_is_said_in_the_readers_language(
         for kind in ConsentKind:
             witness(work, subscription, kind, languages[0], Shown(f"{kind}", "form-1"))
         subscription.paused_until = clock.now() + timedelta(days=3)
-        subscription.end(work.now, reason=queries.EndReason.PAGE)
+        subscription.end(work.now, reason=EndReason.PAGE)
     make_reader(parts, ADDRESS, languages=languages)
     ask(parts, ADDRESS, slug="second", languages=languages)
     link = path(parts.links.preferences(_person(parts).id, at=clock.now()))
