@@ -190,7 +190,7 @@ def _preferences_page(
         shown=sent or in_force,
         in_force=in_force,
         paused={each.slug: paused_to(each.subscription, now=work.now) for each in in_force},
-        versions={each.slug: version_of(each.subscription) for each in in_force},
+        versions={each.slug: version_of(each.subscription, now=work.now) for each in in_force},
         pause_days={each.slug: pause_days(each.subscription.newsletter, now=work.now) for each in in_force},
         leave_tokens={each.slug: links.unsubscribe_token(each.subscription.id, 0) for each in in_force},
         offered=[(each, wish_for(each, active), _add_button(each)) for each in offered],

@@ -80,16 +80,16 @@ def read_preferences(values: MultiDict[str, str], subscription: Subscription, *,
     )
 
 
-def version_of(subscription: Subscription) -> str:
+def version_of(subscription: Subscription, *, now: datetime) -> str:
     """Write down what is in force, so that a page shown before a change can be told."""
     until = subscription.paused_until
-    paused = f"{until.timestamp():.0f}-{subscription.catches_up:d}" if until else "0"
+    paused = f"{until.timestamp():.0f}-{subscription.catches_up:d}" if until and until > now else "0"
     return f"{subscription.choice_id}-{subscription.frequency}-{paused}"
 
 
 def is_stale(sent: Preferences, *, now: datetime) -> bool:
     """Say whether these fields were shown before another change, and would take that back."""
-    return sent.seen not in (None, version_of(sent.subscription)) and (
+    return sent.seen not in (None, version_of(sent.subscription, now=now)) and (
         _differs(sent, now=now) or _pause_differs(sent, now=now)
     )
 
