@@ -45,7 +45,10 @@ def privacy() -> None:
 @at_option
 @json_option
 def forget(at: str | None, *, dry_run: bool, as_json: bool) -> None:
-    """Forget what has been kept long enough, as each `run --due` does. Safe to repeat, at once, and to stop."""
+    """Forget what has been kept long enough.
+
+    As each `run --due` does. Safe to repeat, at once, and to stop.
+    """
     with opened(at) as parts:
         done = forget_what_is_due(parts.database, dry_run=dry_run)
     if as_json:
@@ -63,7 +66,10 @@ def forget(at: str | None, *, dry_run: bool, as_json: bool) -> None:
 @click.argument("address")
 @json_option
 def proof(address: str, *, as_json: bool) -> None:
-    """Show by what right an address was written to: each consent, and the text that was shown. Also of erased ones."""
+    """Show by what right an address was written to.
+
+    Each consent, with the text that was shown, checked against its hash. Also of an address that was erased.
+    """
     with opened() as parts, parts.database.reading() as work:
         named, hashed = _named(parts, address)
         found = proof_of(work, address=named.mailed, address_hash=hashed)
@@ -78,7 +84,10 @@ def proof(address: str, *, as_json: bool) -> None:
 @privacy.command()
 @click.argument("address")
 def export(address: str) -> None:
-    """Write all that is kept of a person as JSON: the same that the person finds behind the preferences link."""
+    """Write all that is kept of a person, as JSON.
+
+    The same file that the person finds behind the preferences link.
+    """
     with opened() as parts, parts.database.reading() as work:
         named, hashed = _named(parts, address)
         if not queries.persons(work, hashed) and not queries.suppressions(work, hashed):
@@ -90,7 +99,10 @@ def export(address: str) -> None:
 @click.argument("address")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(address: str, *, yes: bool) -> None:
-    """Erase a person for good: subscriptions end, the address goes, and no import brings it back."""
+    """Erase a person for good.
+
+    Subscriptions end, the address goes from everything, and no import or restored backup brings it back.
+    """
     with opened() as parts:
         with parts.database.reading() as work:
             named, hashed = _named(parts, address)

@@ -16,6 +16,8 @@ from newsletter.subscribers.queries import by_id
 from newsletter.subscriptions.evidence import Shown, witness
 from newsletter.subscriptions.models import ConsentKind, ConsentText
 from newsletter.subscriptions.queries import of_subscriber
+from newsletter.web import current
+from newsletter.web.wsgi import app
 
 ADDRESS = "salma.bennani@gmail.com"
 
@@ -140,3 +142,42 @@ def test_a_backup_does_not_hold_the_log_of_erasures(ready: Command, reader: int)
 
 def test_a_run_says_in_json_what_it_forgot(ready: Command, reader: int) -> None:
     assert ready.json("run", "--due")["forgotten"]["addresses"] == 0
+
+
+def _bring_back(ready: Command) -> None:
+    with ready.parts_now() as parts, parts.database.work() as work:
+        work.session.execute(update(Subscriber).values(address=ADDRESS, address_key=ADDRESS, removed_at=None))
+
+
+def test_a_site_begins_by_erasing_whom_a_restored_backup_brought_back(
+    ready: Command, reader: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready("privacy", "erase", ADDRESS, "--yes")
+    _bring_back(ready)
+    for name, value in ready.environment.items():
+        monkeypatch.setenv(name, value)
+    app().extensions[current.KEY].database.close()
+    with ready.parts_now() as parts, parts.database.reading() as work:
+        assert by_id(work, reader).address is None
+
+
+def test_a_site_whose_log_cannot_be_read_starts_all_the_same(
+    ready: Command, reader: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (ready.home / "erasures.log").mkdir()
+    for name, value in ready.environment.items():
+        monkeypatch.setenv(name, value)
+    app().extensions[current.KEY].database.close()
+    assert "erasures.log cannot be read" in caplog.text
+
+
+def test_a_worker_begins_by_erasing_whom_a_restored_backup_brought_back(ready: Command, reader: int) -> None:
+    ready("privacy", "erase", ADDRESS, "--yes")
+    _bring_back(ready)
+    worker = ready.start("worker")
+    assert worker.stdout is not None
+    assert "Ctrl-C stops" in worker.stdout.readline()
+    worker.terminate()
+    worker.communicate(timeout=30)
+    with ready.parts_now() as parts, parts.database.reading() as work:
+        assert by_id(work, reader).address is None
