@@ -64,6 +64,7 @@ def _subscription(number: sa.types.TypeEngine[int]) -> None:
     else:
         op.add_column("subscription", sa.Column("continues_id", number, nullable=True))
         op.create_foreign_key(key, "subscription", "subscription", ["continues_id"], ["id"])
+    op.create_index("ix_subscription_subscriber_id", "subscription", ["subscriber_id"])
     op.create_index("uq_subscription_continues_id", "subscription", ["continues_id"], unique=True)
     paused = sa.text("paused_until IS NOT NULL")
     op.create_index(

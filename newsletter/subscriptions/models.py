@@ -123,7 +123,7 @@ class Subscription(Table):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"))
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"), index=True)
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id"))
     state: Mapped[SubscriptionState] = mapped_column(word(SubscriptionState))
     frequency: Mapped[Frequency] = mapped_column(word(Frequency))
@@ -230,7 +230,7 @@ class Consent(Table):
     text_hash: Mapped[str | None] = mapped_column(String(64))
     form_version: Mapped[str | None] = mapped_column(String(40))
     network: Mapped[str | None] = mapped_column(String(49))
-    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     at: Mapped[datetime]
 
 
