@@ -35,9 +35,9 @@ def form(lang: str) -> ResponseReturnValue:
 @evenly
 def subscribe(lang: str) -> ResponseReturnValue:
     _let_be_framed()
-    with parts().database.work() as work:
+    with parts().database.reading() as work:
         offered = _asked(work)
-        return signup.taken(work, offered, lang=lang, again=FORM, answer=ANSWER, action=_here(lang, offered))
+    return signup.taken(offered, lang=lang, again=FORM, answer=ANSWER, action=_here(lang, offered))
 
 
 def _let_be_framed() -> None:

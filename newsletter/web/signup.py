@@ -8,7 +8,6 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from newsletter.base.addresses import masked, read_address
-from newsletter.db.database import Work
 from newsletter.newsletters import queries
 from newsletter.newsletters.models import Newsletter
 from newsletter.web.asking import ask
@@ -56,12 +55,12 @@ def back_to_form(lang: str) -> ResponseReturnValue:
 @blueprint.post("/<spoken:lang>/subscriptions")
 @evenly
 def subscribe(lang: str) -> ResponseReturnValue:
-    with parts().database.work() as work:
-        return taken(work, queries.all_newsletters(work), lang=lang)
+    with parts().database.reading() as work:
+        newsletters = queries.all_newsletters(work)
+    return taken(newsletters, lang=lang)
 
 
 def taken(
-    work: Work,
     newsletters: Sequence[Newsletter],
     *,
     lang: str,
@@ -71,6 +70,8 @@ def taken(
 ) -> ResponseReturnValue:
     """Take the form that was sent; the page `again` shows it with what is wrong, the page `answer` says what to do.
 
+    Nobody waits for the database while a page is made.
+
     :raises NotFound: if there is no such newsletter
     """
     filled = read_form(request.form, newsletters, page_language=lang)
@@ -78,7 +79,8 @@ def taken(
     if problems:
         return form_page(newsletters, filled, problems, template=again, **context)
     sign_up = sign_up_of(filled, page_language=lang, text_shown=consent(_spoken_of(filled, newsletters)))
-    ask(work, sign_up, proof=filled.proof, page_token=filled.page_token, trap=filled.trap)
+    with parts().database.work() as work:
+        ask(work, sign_up, proof=filled.proof, page_token=filled.page_token, trap=filled.trap)
     return page(
         answer,
         newsletters=newsletters,
