@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Response, g, request
 
+from newsletter.web.api.crossing import ROUTES, SCRIPTS
+from newsletter.web.current import parts
 from newsletter.web.speech import depends_on_header
 
 POLICY = {
@@ -14,6 +16,34 @@ POLICY = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
+GIVEN_UP = (  # a newsletter needs none of them, and neither does what frames it
+    "accelerometer",
+    "autoplay",
+    "browsing-topics",
+    "camera",
+    "display-capture",
+    "encrypted-media",
+    "fullscreen",
+    "geolocation",
+    "gyroscope",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "publickey-credentials-get",
+    "screen-wake-lock",
+    "usb",
+    "xr-spatial-tracking",
+)
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in GIVEN_UP),
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+# Below the ministry's name there may be sites that speak no HTTPS yet: they are not included.
+ONLY_HTTPS = f"max-age={2 * 365 * 24 * 3600}"
+SHOWN_ELSEWHERE = {"theme.picture", "embedding.form", "embedding.subscribe"}  # in mails, and in an allowed frame
 
 
 def allow(**directives: str) -> None:
@@ -24,9 +54,10 @@ def allow(**directives: str) -> None:
 def add_headers(response: Response) -> Response:
     """Put our headers on an answer."""
     response.headers["Content-Security-Policy"] = _policy()
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers.update(ALWAYS)
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin" if _is_for_others() else "same-origin"
+    if parts().links.base_url.startswith("https://"):
+        response.headers["Strict-Transport-Security"] = ONLY_HTTPS
     if _is_private(response):
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Robots-Tag"] = "noindex"
@@ -37,6 +68,10 @@ def add_headers(response: Response) -> Response:
 
 def _policy() -> str:
     return "; ".join(f"{directive} {sources}" for directive, sources in {**POLICY, **g.get("policy", {})}.items())
+
+
+def _is_for_others() -> bool:
+    return request.endpoint in SHOWN_ELSEWHERE or request.path in {*ROUTES, *SCRIPTS}
 
 
 def _is_private(response: Response) -> bool:
