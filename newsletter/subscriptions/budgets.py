@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import func, select
+
 from newsletter.db.database import Work
 from newsletter.subscribers import queries as subscriber_queries
 from newsletter.subscribers.models import Purpose, closes
@@ -16,7 +18,12 @@ DAY, MONTH = timedelta(days=1), timedelta(days=30)
 
 
 def has_room(work: Work, *, address_hash: str) -> bool:
-    """Say whether the budget of an address has room for one more confirmation; a closed one has none."""
+    """Say whether the budget of an address has room for one more confirmation; a closed one has none.
+
+    Until this work ends nobody else is told about the same address: who asks need not be the one who has it.
+    """
+    if not work.is_sqlite:
+        work.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"budget {address_hash}", 0))))
     reasons = subscriber_queries.suppressions_of(work, address_hash)
     if any(closes(reason, Purpose.CONFIRMATION) for reason in reasons):
         return False

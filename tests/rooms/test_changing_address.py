@@ -370,3 +370,16 @@ def test_the_same_link_pressed_twice_at_once_moves_and_tells_once(parts: Parts, 
         found = list(both.map(lambda _: confirm(parts, token), range(2)))
     assert found == [Standing.DONE, Standing.DONE]
     assert [to for to, _ in mails(parts)] == [OLD]
+
+
+def test_requests_of_several_persons_at_once_mail_the_new_address_once(parts: Parts, reader: Subscription) -> None:
+    others = [f"reader{number}@example.org" for number in range(4)]
+    for address in others:
+        make_reader(parts, address)
+    mails(parts)
+    with ThreadPoolExecutor(6) as all_of_them:
+        asked = [all_of_them.submit(ask_for, parts, NEW, at=address) for address in (OLD, *others)]
+        asked.append(all_of_them.submit(ask, parts, NEW))
+        for each in asked:
+            each.result(timeout=30)
+    assert len([to for to, _ in mails(parts) if to == NEW]) == 1
