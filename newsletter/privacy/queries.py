@@ -61,15 +61,27 @@ def former_hashes(work: Work, subscriber_id: int) -> list[str]:
 
 
 def revived(work: Work, erased: Mapping[str, datetime]) -> list[int]:
-    """Return the persons who were known before their erasure and have an address nevertheless."""
+    """Return the persons who had an address before it was erased, and have it nevertheless.
+
+    Not those who took it since: by signing up, or by moving to it.
+    """
+    moved_to_it = (
+        select(func.max(Request.answered_at))
+        .where(
+            Request.subscriber_id == Subscriber.id,
+            Request.kind == RequestKind.CHANGE_ADDRESS,
+            Request.address_hash == Subscriber.address_hash,
+        )
+        .scalar_subquery()
+    )
     found = []
     for some in in_chunks(erased):
         rows = work.session.execute(
-            select(Subscriber.id, Subscriber.address_hash, Subscriber.created_at).where(
+            select(Subscriber.id, Subscriber.address_hash, Subscriber.created_at, moved_to_it).where(
                 Subscriber.address_hash.in_(some), Subscriber.address.is_not(None)
             )
         )
-        found += [row.id for row in rows if row.created_at < erased[row.address_hash]]
+        found += [number for number, key, since, moved in rows if max(since, moved or since) < erased[key]]
     return sorted(found)
 
 

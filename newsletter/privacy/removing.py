@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from sqlalchemy import String, cast, select, update
+from sqlalchemy import select, update
 
 from newsletter.db.database import Work
 from newsletter.db.parameters import among
@@ -62,9 +62,7 @@ def without_person(evidence: Any) -> Any:
 
 
 def _clean_evidence(work: Work, theirs: Any) -> None:
-    rows = work.session.execute(
-        select(Consent.id, Consent.evidence).where(theirs, cast(Consent.evidence, String) != "null")
-    )
+    rows = work.session.execute(select(Consent.id, Consent.evidence).where(theirs, Consent.evidence.is_not(None)))
     for number, evidence in rows.all():
         if (cleaned := without_person(evidence)) != evidence:
             work.session.execute(

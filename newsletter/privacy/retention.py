@@ -94,14 +94,18 @@ def _addresses(work: Work) -> Sequence[ColumnElement[bool]]:
         _is_open(),
         or_(Subscription.state != SubscriptionState.PENDING, Subscription.created_at > unconfirmed_since),
     )
-    left_lately = select(Subscription.subscriber_id).where(
-        Subscription.activated_at.is_not(None), Subscription.ended_at > work.now - ADDRESS_FOR
-    )
+    is_late = (Subscription.activated_at.is_not(None), Subscription.ended_at > work.now - ADDRESS_FOR)
+    # SQLite would look through all subscriptions for each person, PostgreSQL would do so for a list that is long.
+    left_lately: ColumnElement[bool]
+    if work.is_sqlite:
+        left_lately = Subscriber.id.in_(select(Subscription.subscriber_id).where(*is_late))
+    else:
+        left_lately = exists().where(Subscription.subscriber_id == Subscriber.id, *is_late)
     return (
         Subscriber.address.is_not(None),
         Subscriber.created_at <= unconfirmed_since,
         ~is_open,
-        Subscriber.id.not_in(left_lately),
+        ~left_lately,
     )
 
 

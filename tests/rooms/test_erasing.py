@@ -23,9 +23,8 @@ from newsletter.privacy.erasures import ErasureLog
 from newsletter.privacy.removing import without_person
 from newsletter.subscribers import queries as subscriber_queries
 from newsletter.subscribers.models import Purpose, Subscriber, SuppressionReason, closes
-from newsletter.subscriptions import queries
 from newsletter.subscriptions.address_change import ask_new_address, confirm_new_address
-from newsletter.subscriptions.models import ConsentKind
+from newsletter.subscriptions.models import ConsentKind, Request, Subscription
 
 
 @pytest.fixture
@@ -164,7 +163,7 @@ def test_a_restored_backup_erases_anew_whom_it_brought_back(parts: Parts, clock:
     erase(parts, reader.subscriber_id)
     bring_back(parts, reader.subscriber_id)
     with parts.database.work() as work:
-        work.session.execute(update(queries.Subscription).values(state="active", ended_at=None, end_reason=None))
+        work.session.execute(update(Subscription).values(state="active", ended_at=None, end_reason=None))
         work.session.execute(subscriber_queries.Suppression.__table__.delete())  # type: ignore[attr-defined]
     assert actions.erase_anew(parts.database, parts.erasures) == 1
     assert rows_with(parts, ADDRESS) == {}
@@ -179,21 +178,40 @@ def test_a_backup_of_before_the_address_changed_brings_nobody_back(parts: Parts,
     old = person(parts, reader.subscriber_id)
     assert old is not None
     clock.advance(timedelta(hours=1))
-    with parts.database.work() as work:
-        asking = subscriber_queries.by_id(work, reader.subscriber_id)
-        new = read_address("new@example.org")
-        ask_new_address(work, person=asking, address=new, address_key=parts.address_key, spoken="fr")
-    with parts.database.work() as work:
-        number = work.session.scalars(select(queries.Request.id).order_by(queries.Request.id.desc())).first()
-        assert number is not None
-        token = parts.links.change_address_token(number, at=work.now)
-        confirm_new_address(work, token=token, links=parts.links, text_shown="Yes.")
+    _move(parts, reader.subscriber_id, "new@example.org")
     clock.advance(timedelta(hours=1))
     erase(parts, reader.subscriber_id)
     bring_back(parts, reader.subscriber_id)
     with parts.database.work() as work:
         work.session.execute(update(Subscriber).values(address_hash=old.address_hash))
     assert actions.erase_anew(parts.database, parts.erasures) == 1
+
+
+def test_who_moves_to_an_address_that_was_erased_once_stays(parts: Parts, clock: SetClock) -> None:
+    make_newsletter(parts)
+    mover, erased = make_reader(parts, "mover@example.org"), make_reader(parts, ADDRESS)
+    clock.advance(timedelta(hours=1))
+    erase(parts, erased.subscriber_id)
+    clock.advance(timedelta(days=2))
+    _move(parts, mover.subscriber_id, ADDRESS)
+    assert actions.erase_anew(parts.database, parts.erasures) == 0
+    assert state(parts, mover.id) == ("active", None)
+    clock.advance(timedelta(days=2))
+    erase(parts, mover.subscriber_id)
+    bring_back(parts, mover.subscriber_id)
+    assert actions.erase_anew(parts.database, parts.erasures) == 1
+
+
+def _move(parts: Parts, subscriber_id: int, address: str) -> None:
+    """Change a person's address, from the request to its confirmation."""
+    with parts.database.work() as work:
+        asking, new = subscriber_queries.by_id(work, subscriber_id), read_address(address)
+        ask_new_address(work, person=asking, address=new, address_key=parts.address_key, spoken="fr")
+    with parts.database.work() as work:
+        number = work.session.scalars(select(Request.id).order_by(Request.id.desc())).first()
+        assert number is not None
+        token = parts.links.change_address_token(number, at=work.now)
+        confirm_new_address(work, token=token, links=parts.links, text_shown="Yes.")
 
 
 def test_without_a_home_that_can_be_written_nothing_is_erased(parts: Parts) -> None:

@@ -15,9 +15,10 @@ from newsletter.base.addresses import read_address
 from newsletter.base.errors import ExpiredToken, NewsletterError
 from newsletter.bootstrap import Parts
 from newsletter.privacy import actions
+from newsletter.subscribers.models import Subscriber
 from newsletter.subscribers.queries import by_address
 from newsletter.subscriptions import actions as subscription_actions
-from newsletter.subscriptions import leaving, queries
+from newsletter.subscriptions import leaving
 from newsletter.subscriptions.models import EndReason, Request, Subscription
 
 WHILE = 0.4  # seconds that the erasing takes
@@ -96,7 +97,7 @@ def test_two_presses_at_once_erase_once(parts: Parts) -> None:
 
     def again() -> None:
         with parts.database.work() as work:
-            person = work.session.get_one(queries.Subscriber, reader.subscriber_id)
+            person = work.session.get_one(Subscriber, reader.subscriber_id)
             assert not actions.erase(work, person=person, log=parts.erasures)
 
     assert while_erasing(parts, again) is None
