@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from conftest import MONDAY
 from factories import ask, make_newsletter, make_reader
 from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
@@ -21,6 +20,7 @@ from newsletter.subscriptions.limits import Attempt, Confirmations, Limits
 from newsletter.subscriptions.models import Scope, SignUpCount, SpentProof
 from newsletter.subscriptions.proofs import Proof
 
+MONDAY = datetime(2026, 11, 16, 9, tzinfo=UTC)
 SET = Limits(per_network=3, per_domain=5, in_all=8, key=b"only for tests")
 HERE, THERE = "196.12.34.0/24", "2001:4860:1::/48"
 
