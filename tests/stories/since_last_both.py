@@ -222,10 +222,15 @@ class Both:
             case "move":
                 self._move(reader.person)
 
-    def pause(self, which: int, length: timedelta, *, catches_up: bool) -> None:
-        reader = self._active(which)
-        if reader is None:
-            return
+    def pause(self, which: int, length: timedelta, *, catches_up: bool, new: Sequence[Any], comes_back: bool) -> None:
+        """A reader pauses; something comes, and some are back before the end."""
+        if reader := self._active(which):
+            self._pause(reader, length, catches_up=catches_up)
+            self.publish(new)
+            if comes_back:
+                self._resume(reader)
+
+    def _pause(self, reader: Reader, length: timedelta, *, catches_up: bool) -> None:
         now, until = self.now, self.now + length
         if catches_up and not reader.catches_up and not reader.is_paused(now):
             with pytest.raises(Conflict):
@@ -238,9 +243,11 @@ class Both:
     def resume(self, which: int) -> None:
         paused = [reader for reader in self.rules.active() if reader.paused_until is not None]
         if paused:
-            reader = paused[which % len(paused)]
-            self.house.resume(reader.id)
-            self.rules.resume(reader, self.now)
+            self._resume(paused[which % len(paused)])
+
+    def _resume(self, reader: Reader) -> None:
+        self.house.resume(reader.id)
+        self.rules.resume(reader, self.now)
 
     def undo(self, which: int) -> None:
         """Somebody who left in the last hour takes it back, if that can be."""

@@ -120,10 +120,9 @@ class SinceLast(RuleBasedStateMachine):
     def change(self, which: int, languages: list[str], topics: list[str], frequency: str, form: str) -> None:
         self.both.change(which, languages, topics, frequency, form)
 
-    @rule(which=numbers, length=pauses, catches_up=st.booleans(), meanwhile=news)
-    def pause(self, which: int, length: timedelta, meanwhile: Sequence[Any], *, catches_up: bool) -> None:
-        self.both.pause(which, length, catches_up=catches_up)
-        self.both.publish(meanwhile)
+    @rule(which=numbers, length=pauses, catches_up=st.booleans(), new=news, comes_back=st.booleans())
+    def pause(self, which: int, length: timedelta, new: Sequence[Any], *, catches_up: bool, comes_back: bool) -> None:
+        self.both.pause(which, length, catches_up=catches_up, new=new, comes_back=comes_back)
 
     @rule(which=numbers)
     def resume(self, which: int) -> None:
