@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from newsletter.base.errors import Unavailable
 from newsletter.db.database import Database
 from newsletter.privacy.retention import Rule, rules
 
 Progress = Callable[[str], None]
+TRIES = 3
 
 
 def _quiet(_: str) -> None:
@@ -38,6 +41,17 @@ def _apply(database: Database, rule: Rule, *, progress: Progress) -> int:
         if not keys:
             return done
         progress(f"forgetting {rule.name.replace('_', ' ')}")
-        with database.work() as work:
-            done += rule.do(work, keys)
+        done += _do(database, rule, keys)
         after = keys[-1]
+
+
+def _do(database: Database, rule: Rule, keys: Sequence[Any]) -> int:
+    """Deal with a slice; once more where another work and this one waited for each other."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            with database.work() as work:
+                return rule.do(work, keys)
+        except Unavailable:
+            if attempt == TRIES:
+                raise
+    raise AssertionError("unreachable")

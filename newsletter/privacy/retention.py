@@ -166,10 +166,7 @@ def _end(work: Work, keys: Sequence[int]) -> int:
 
 
 def _remove(work: Work, keys: Sequence[int]) -> int:
-    """Whoever is signing up at this moment holds the lock, and is no longer due when we have it."""
-    wanted = select(Subscriber.id).where(among(work, Subscriber.id, keys)).order_by(Subscriber.id)
-    work.session.execute(wanted.with_for_update())
-    still = work.session.scalars(wanted.where(*_addresses(work))).all()
+    still = _still_due(work, keys, _addresses)
     remove_addresses(work, still)
     return len(still)
 
@@ -185,10 +182,21 @@ def _remove_replies(work: Work, keys: Sequence[int]) -> int:
 
 
 def _forget(work: Work, keys: Sequence[int]) -> int:
-    wanted = select(Subscriber.id).where(among(work, Subscriber.id, keys), *_persons(work)).order_by(Subscriber.id)
-    still = work.session.scalars(wanted).all()
+    still = _still_due(work, keys, _persons)
     forget_persons(work, still)
     return len(still)
+
+
+def _still_due(
+    work: Work, keys: Sequence[int], where: Callable[[Work], Sequence[ColumnElement[bool]]]
+) -> Sequence[int]:
+    """Return which persons are still due, for this work alone: who is signing up now is so no longer when we hold them.
+
+    So is whoever another run dealt with.
+    """
+    wanted = select(Subscriber.id).where(among(work, Subscriber.id, keys)).order_by(Subscriber.id)
+    work.session.execute(wanted.with_for_update())
+    return work.session.scalars(wanted.where(*where(work))).all()
 
 
 def _clear(
