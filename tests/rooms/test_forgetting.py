@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from planning_parts import Ground, lay
 from privacy_parts import (
     ADDRESS,
     NETWORK,
@@ -40,11 +39,6 @@ from newsletter.subscriptions.models import (
 )
 
 A_DAY, A_MINUTE = timedelta(days=1), timedelta(minutes=1)
-
-
-@pytest.fixture
-def ground(parts: Parts, clock: SetClock) -> Ground:
-    return lay(parts, clock)
 
 
 @pytest.fixture
