@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -27,6 +28,10 @@ from newsletter.db.database import Database
 
 MONDAY = datetime(2026, 11, 16, 9, 0, tzinfo=UTC)
 KEY = "only-for-tests-only-for-tests-only-for-tests"
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("house", parent=hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
