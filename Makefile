@@ -43,6 +43,8 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/splice.py
 	$(BIN)/python benchmarks/compile.py
 	$(BIN)/python benchmarks/planning.py
+	$(BIN)/python benchmarks/public.py
+	$(BIN)/python benchmarks/import_export.py
 	$(BIN)/python benchmarks/send.py $(BENCH)
 
 screenshots: .venv/.dev system

@@ -52,7 +52,7 @@ def _choice(words: type[StrEnum]) -> click.Choice[str]:
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.argument("file", type=click.Path(allow_dash=True))
 @click.option("--newsletter", required=True, metavar="SLUG", help="To which newsletter.")
 @click.option("--dry-run", is_flag=True, help="Count the same, and change nothing.")
 @click.option("--language", multiple=True, metavar="CODE", help="For rows that name none; in order, as in fr,ar.")
