@@ -192,6 +192,15 @@ class Links:
         """
         return self._preferences.read(token).numbers[0]
 
+    def read_preferences_moment(self, token: str) -> datetime:
+        """Return when this link was made, in whole seconds.
+
+        :raises InvalidToken: if the link is not ours
+        """
+        made_at = self._preferences.read(token).made_at
+        assert made_at is not None  # noqa: S101 (timed)
+        return made_at
+
     # A new address, confirmed from its own mailbox: good for a day
 
     def change_address_token(self, request_id: int, *, at: datetime) -> str:

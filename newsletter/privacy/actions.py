@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 
 from newsletter.db.database import Database, Work
-from newsletter.deliveries.models import Delivery
+from newsletter.deliveries.models import Batch, Delivery, LaneName
 from newsletter.privacy import queries
 from newsletter.privacy.erasures import ErasureLog
 from newsletter.privacy.removing import QUIETLY, remove_addresses
@@ -77,8 +77,17 @@ def _carry_out(work: Work, subscriber_id: int, *, shown: Shown | None = None) ->
         .values(reply=None)
         .execution_options(**QUIETLY)
     )
-    # Somebody else may have asked to move to this address, or have left it lately.
+    # Somebody else may have asked to move to this address, or have left it lately: a server's reply may quote it.
     own = select(Subscriber.address_hash).where(Subscriber.id == subscriber_id).scalar_subquery()
+    went_there = (
+        select(Delivery.id)
+        .join(Request, and_(Request.id == Delivery.occasion, Request.subscriber_id == Delivery.subscriber_id))
+        .join(Batch, Batch.id == Delivery.batch_id)
+        .where(Request.address_hash == own, Batch.lane != LaneName.DIGEST, Delivery.reply.is_not(None))
+    )
+    work.session.execute(
+        update(Delivery).where(Delivery.id.in_(went_there)).values(reply=None).execution_options(**QUIETLY)
+    )
     work.session.execute(
         update(Request)
         .where(Request.address_hash == own, Request.address.is_not(None))

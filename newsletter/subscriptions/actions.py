@@ -21,6 +21,7 @@ from newsletter.subscriptions.evidence import Shown, witness
 from newsletter.subscriptions.models import (
     ConsentKind,
     Form,
+    Request,
     RequestKind,
     Subscription,
     SubscriptionState,
@@ -88,10 +89,12 @@ def confirm(
     ones): what somebody else asked for since then stays pending.
 
     :raises InvalidToken: if the link is not ours
-    :raises ExpiredToken: if it is too old, or what it was about has ended unconfirmed
+    :raises ExpiredToken: if it is too old, what it was about has ended unconfirmed, or the person reads elsewhere now
     """
     request = queries.request(work, links.read_confirm(token, now=work.now))
     queries.lock(work, request.subscriber_id)
+    work.session.refresh(request.subscriber)
+    check_mailbox(request)
     pending = [
         subscription
         for subscription in queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
@@ -109,6 +112,15 @@ def confirm(
     queries.answer_budget(work, address_hash=request.subscriber.address_hash)
     work.session.flush()
     return queries.of_subscriber(work, request.subscriber_id, SubscriptionState.ACTIVE)
+
+
+def check_mailbox(request: Request) -> None:
+    """Make sure that a confirmation was mailed to where its person reads now: a former mailbox is somebody else's.
+
+    :raises ExpiredToken: if not
+    """
+    if request.address_hash not in (None, request.subscriber.address_hash):
+        raise ExpiredToken("this link went to an address that is no longer in use", code="nothing_to_confirm")
 
 
 def _held(work: Work, address: Address, address_key: bytes) -> Subscriber:

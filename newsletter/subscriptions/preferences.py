@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from newsletter.base.addresses import Address
-from newsletter.base.errors import Conflict, InvalidInput
+from newsletter.base.errors import Conflict, ExpiredToken, InvalidInput
 from newsletter.base.links import Links
 from newsletter.db.database import Work
 from newsletter.newsletters import queries as newsletter_queries
@@ -40,6 +40,18 @@ def ask_preferences_at(work: Work, *, address: Address, wait: timedelta | None =
     person = subscriber_queries.by_address(work, address)
     if person is not None:
         _mail_link(work, person, wait=wait)
+
+
+def check_link(work: Work, *, token: str, links: Links) -> None:
+    """Make sure that a preferences link is in force.
+
+    :raises InvalidToken: if the link is not ours
+    :raises ExpiredToken: if it is older than an hour, or than the person's last change of address: who reads at the
+        former address, or moved somebody else's here, opens nothing any more
+    """
+    moved_at = queries.moved_at(work, subscriber_id=links.read_preferences(token, now=work.now))
+    if moved_at is not None and links.read_preferences_moment(token) < moved_at:
+        raise ExpiredToken("this link is from before the change of address")
 
 
 def _mail_link(

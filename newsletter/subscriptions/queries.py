@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -168,6 +168,15 @@ def newest_request(work: Work, *, subscriber_id: int, kind: RequestKind) -> int 
     """Return the number of a person's last request of a kind."""
     return work.session.scalar(
         select(func.max(Request.id)).where(Request.subscriber_id == subscriber_id, Request.kind == kind)
+    )
+
+
+def moved_at(work: Work, *, subscriber_id: int) -> datetime | None:
+    """Return when a person changed the address last; None if never."""
+    return work.session.scalar(
+        select(func.max(Request.created_at)).where(
+            Request.subscriber_id == subscriber_id, Request.kind == RequestKind.ADDRESS_CHANGED
+        )
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from flask import Blueprint
@@ -18,6 +19,7 @@ from newsletter.web.frame import page, shown_address
 from newsletter.web.speech import gettext, said, speak
 
 ACCESS = "public"
+ROW_NUMBER = re.compile(r"[0-9]{1,18}")
 blueprint = Blueprint("confirming", __name__, url_prefix="/confirm")
 
 
@@ -58,7 +60,7 @@ def confirm(token: str) -> ResponseReturnValue:
 def _shown() -> set[int] | None:
     """Return the subscriptions that the page spoke of; None where the form does not tell."""
     told = http.form.getlist("shown")
-    return {int(number) for number in told if number.isascii() and number.isdigit()} if told else None
+    return {int(number) for number in told if ROW_NUMBER.fullmatch(number)} if told else None
 
 
 def asked(newsletters: Sequence[Newsletter]) -> str:
@@ -70,9 +72,11 @@ def _request_of(work: Work, token: str) -> Request:
     """Return the request of a link of any age, and answer in its language from here on.
 
     :raises InvalidToken: if the link is not ours
+    :raises ExpiredToken: if its mail went to an address that the person has left since
     """
     request = queries.request(work, parts().links.read_old_confirm(token))
     speak(request.language)
+    actions.check_mailbox(request)
     return request
 
 

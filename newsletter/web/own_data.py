@@ -19,6 +19,7 @@ from newsletter.subscribers.models import Subscriber
 from newsletter.subscriptions import queries
 from newsletter.subscriptions.evidence import Shown
 from newsletter.subscriptions.models import Subscription, SubscriptionState
+from newsletter.subscriptions.preferences import check_link
 from newsletter.web import preferences
 from newsletter.web.current import parts
 from newsletter.web.frame import page, shown_address
@@ -100,7 +101,7 @@ def _opened_by(work: Work, token: str) -> tuple[Subscriber, Sequence[Subscriptio
     """Return whose data a link opens, also when they were erased, with all subscriptions; answer in their language.
 
     :raises InvalidToken: if the link is not ours
-    :raises ExpiredToken: if it is older than an hour
+    :raises ExpiredToken: if it is older than an hour, or than a change of address
     :raises NotFound: if nothing is left of the person
     """
     links = parts().links
@@ -109,7 +110,7 @@ def _opened_by(work: Work, token: str) -> tuple[Subscriber, Sequence[Subscriptio
     in_force = [each for each in subscriptions if each.state is SubscriptionState.ACTIVE]
     for each in [*in_force, *reversed(subscriptions)][:1]:  # as the page of the preferences, which leads here
         speak(each.language)
-    links.read_preferences(token, now=work.now)
+    check_link(work, token=token, links=links)
     return person, subscriptions
 
 

@@ -18,7 +18,7 @@ from newsletter.subscriptions import queries
 from newsletter.subscriptions.adding import may_add, subscribe_at_once, wish_for
 from newsletter.subscriptions.evidence import Shown
 from newsletter.subscriptions.models import Subscription, SubscriptionState
-from newsletter.subscriptions.preferences import ask_preferences, resume
+from newsletter.subscriptions.preferences import ask_preferences, check_link, resume
 from newsletter.web.consent import agreement, consent
 from newsletter.web.current import parts
 from newsletter.web.evenly import evenly
@@ -133,7 +133,7 @@ def opened_by(work: Work, token: str, *, hold: bool = False) -> tuple[Subscriber
     """Return the person whose preferences a link opens, with the active subscriptions; `hold`: for this work alone.
 
     :raises InvalidToken: if the link is not ours
-    :raises ExpiredToken: if it is older than an hour
+    :raises ExpiredToken: if it is older than an hour, or than a change of address
     :raises NotFound: if the person was erased
     """
     links = parts().links
@@ -144,7 +144,7 @@ def opened_by(work: Work, token: str, *, hold: bool = False) -> tuple[Subscriber
     if person.address is None:
         raise NotFound("what this link was about is no longer kept", code="invalid_token")
     active = _active_of(work, person.id)
-    links.read_preferences(token, now=work.now)
+    check_link(work, token=token, links=links)
     return person, active
 
 
