@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.base.addresses import Address, address_hash
@@ -14,9 +13,14 @@ from newsletter.subscribers.models import Subscriber, Suppression, SuppressionRe
 
 def know(work: Work, *, address: Address, address_key: bytes) -> Subscriber:
     """Return the person of this address, made now if unknown. Safe when two do it at once."""
-    found = queries.by_address(work, address)
-    if found is not None:
-        return found
+    while True:  # who was there when we came may be erased before we look
+        found = queries.by_address(work, address)
+        if found is not None:
+            return found
+        _add(work, address, address_key)
+
+
+def _add(work: Work, address: Address, address_key: bytes) -> None:
     insert = (sqlite if work.is_sqlite else postgresql).insert(Subscriber)
     work.session.execute(
         insert.values(
@@ -28,7 +32,6 @@ def know(work: Work, *, address: Address, address_key: bytes) -> Subscriber:
             created_at=work.now,
         ).on_conflict_do_nothing(index_elements=[Subscriber.address_key])
     )
-    return work.session.scalars(select(Subscriber).where(Subscriber.address_key == address.key)).one()
 
 
 def suppress(work: Work, *, address_hash: str, reason: SuppressionReason) -> None:
