@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from flask.testing import FlaskClient
 from pages import everything, newest, path, subscriptions
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from factories import ask, make_newsletter, make_reader
 from newsletter.base.addresses import read_address
@@ -15,10 +18,14 @@ from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
 from newsletter.db.schema import Table
 from newsletter.deliveries.models import Delivery
+from newsletter.mail.port import Message
+from newsletter.mail.providers.memory.backend import MemoryBackend
+from newsletter.operations.run_due import run_due
 from newsletter.privacy.actions import erase
 from newsletter.subscribers.queries import by_id
 from newsletter.subscriptions.address_change import Standing, ask_new_address, confirm_new_address
 from newsletter.subscriptions.models import Request, Subscription, SubscriptionState
+from newsletter.subscriptions.proofs import Proofs
 
 EVIL, VICTIM = "evil@example.org", "victim@example.com"
 
@@ -128,3 +135,86 @@ def test_what_a_server_said_of_a_mail_that_somebody_else_asked_for_goes_with_the
     with parts.database.reading() as work:
         for table in Table.metadata.sorted_tables:
             assert all(VICTIM not in repr(tuple(row)) for row in work.session.execute(select(table))), table.name
+
+
+def test_who_is_erased_is_erased_from_the_file_of_the_database_too(
+    client: FlaskClient, parts: Parts, evil: Subscription
+) -> None:
+    if not parts.database.is_sqlite:
+        pytest.skip("PostgreSQL's vacuum does this")
+    token = parts.links.preferences_token(evil.subscriber_id, at=parts.clock.now())
+    assert client.post(f"/preferences/{token}/erase").status_code == 200
+    with parts.database.reading() as work:
+        assert work.session.scalar(text("PRAGMA secure_delete")) == 1
+    parts.database.close()  # the last one to leave writes everything into the one file
+    for file in parts.settings.home.rglob("*"):
+        assert not file.is_file() or EVIL.encode() not in file.read_bytes(), file.name
+
+
+def test_all_doors_together_mail_a_stranger_once_a_day_and_three_times_a_month(
+    client: FlaskClient, parts: Parts, clock: SetClock, evil: Subscription
+) -> None:
+    asked = {"address": VICTIM, "newsletters": ["hebdo"]}
+    told = {"page_language": "fr", "consent_text": "I agree to receive the newsletter."}
+    mailed = []
+    for day in range(8):
+        for attempt in range(3):
+            place = {"REMOTE_ADDR": f"203.0.{day}.{attempt}"}
+            own = parts.links.preferences_token(evil.subscriber_id, at=clock.now())
+            client.post("/fr/subscriptions", data=asked, environ_base=place)
+            client.post("/fr/embed", data={**asked, "form": "embedded-1"}, environ_base=place)
+            client.post("/api/v1/subscriptions", json={**asked, **told}, environ_base=place)
+            client.post("/fr/preferences", data=asked, environ_base=place)
+            client.post(f"/preferences/{own}/address", data=asked, environ_base=place)
+            run_due(parts.postroom)
+            clock.advance(timedelta(hours=8, seconds=1))
+        mailed.append(sum(each.recipient == VICTIM for each in messages(parts)))
+    assert mailed == [1, 2, 3, 3, 3, 3, 3, 3]
+
+
+def messages(parts: Parts) -> list[Message]:
+    assert isinstance(parts.backend, MemoryBackend)
+    return parts.backend.messages
+
+
+def test_no_header_of_a_request_gets_into_a_link(client: FlaskClient) -> None:
+    headers = {
+        "Host": "evil.example",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "gopher",
+        "X-Forwarded-Prefix": "/evil",
+        "Forwarded": "host=evil.example",
+        "Origin": "https://evil.example",
+        "Referer": "https://evil.example/",
+    }
+    for way in ("/", "/fr/", "/fr/embed", "/fr/preferences", "/api/v1/newsletters", "/api/v1/openapi.json", "/nowhere"):
+        answer = client.get(way, headers=headers)
+        assert "evil" not in answer.text
+        assert all("evil" not in value for _, value in answer.headers)
+    asked = {"address": EVIL.replace("evil", "v"), "newsletters": "hebdo"}
+    answer = client.post("/fr/subscriptions", data=asked, headers=headers)
+    assert answer.status_code == 200
+    assert "evil" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "spelling", ["Victim@Example.COM", " victim@example.com ", "victim@example\uff0ecom", "\uff56ictim@example.com"]
+)
+def test_two_spellings_of_a_mailbox_are_one_person(client: FlaskClient, parts: Parts, spelling: str) -> None:
+    ask(parts, VICTIM)
+    client.post("/fr/subscriptions", data={"address": spelling, "newsletters": "hebdo", "form": "embedded-1"})
+    known = {each.subscriber_id for each in subscriptions(parts)}
+    assert len(known) == (2 if spelling[0] == "\uff56" else 1), "a full-width letter names another mailbox"
+
+
+@pytest.mark.parametrize("splice", range(1, 5))
+def test_a_proof_of_work_cannot_be_made_to_last_by_moving_its_digits(clock: SetClock, splice: int) -> None:
+    proofs = Proofs(["k" * 40])
+    made = proofs.challenge(now=clock.now())
+    salt = str(made["salt"])
+    numbers = (str(number) for number in range(20_001))
+    found = next(each for each in numbers if sha256((salt + each).encode()).hexdigest() == made["challenge"])
+    moved = {**made, "salt": salt + found[:splice], "number": int(found[splice:] or "0")}
+    sent = b64encode(json.dumps(moved).encode()).decode()
+    assert proofs.read(sent, now=clock.now() + timedelta(hours=1)) is None
+    assert proofs.read(sent, now=clock.now()) is None
