@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, or_, select
 
 from newsletter.db.database import Work
 from newsletter.db.parameters import in_chunks
@@ -15,6 +15,9 @@ from newsletter.issues.models import Issue
 from newsletter.newsletters.models import Newsletter
 from newsletter.subscribers.models import Subscriber, Suppression, SuppressionReason
 from newsletter.subscriptions.models import BudgetEntry, ConsentText, Request, RequestKind
+
+# Whoever asked to move to somebody's address must not learn whether we write to it, nor what its server said.
+_IS_ABOUT_OTHERS = and_(Request.kind == RequestKind.CHANGE_ADDRESS, Request.answered_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,8 @@ def budget(work: Work, address_hash: str) -> Sequence[BudgetEntry]:
 
 
 def requests(work: Work, subscriber_ids: Sequence[int]) -> Sequence[Request]:
-    """Return what these persons asked for by mail."""
-    wanted = select(Request).where(Request.subscriber_id.in_(subscriber_ids))
+    """Return what these persons asked for by mail; another address only once it is proved to be theirs."""
+    wanted = select(Request).where(Request.subscriber_id.in_(subscriber_ids), ~_IS_ABOUT_OTHERS)
     return work.session.scalars(wanted.order_by(Request.id)).all()
 
 
@@ -125,7 +128,7 @@ def texts(work: Work, hashes: Iterable[str]) -> dict[str, ConsentText]:
 
 
 def mails(work: Work, subscriber_ids: Sequence[int], *, since: datetime) -> list[Mail]:
-    """Return the mails to these persons since a moment, newest first."""
+    """Return the mails to these persons since a moment, newest first; none to an address not proved to be theirs."""
     rows = work.session.execute(
         select(
             Delivery.id,
@@ -144,7 +147,11 @@ def mails(work: Work, subscriber_ids: Sequence[int], *, since: datetime) -> list
         .outerjoin(Issue, Issue.batch_id == Batch.id)
         .outerjoin(Request, and_(Batch.lane != LaneName.DIGEST, Request.id == Delivery.occasion))
         .outerjoin(Newsletter, Newsletter.id == func.coalesce(Issue.newsletter_id, Request.newsletter_id))
-        .where(Delivery.subscriber_id.in_(subscriber_ids), Delivery.created_at >= since)
+        .where(
+            Delivery.subscriber_id.in_(subscriber_ids),
+            Delivery.created_at >= since,
+            or_(Request.id.is_(None), ~_IS_ABOUT_OTHERS),
+        )
         .order_by(Delivery.id.desc())
     )
     return [Mail(*tuple(row)) for row in rows]

@@ -12,20 +12,24 @@ from flask.testing import FlaskClient
 from pages import everything, newest, path, subscriptions
 from sqlalchemy import select, text, update
 
-from factories import ask, make_newsletter, make_reader
-from newsletter.base.addresses import read_address
+from factories import ask, html_of, make_newsletter, make_reader, parsed
+from newsletter.base.addresses import address_hash, read_address
 from newsletter.base.clock import SetClock
 from newsletter.bootstrap import Parts
 from newsletter.db.schema import Table
 from newsletter.deliveries.models import Delivery
 from newsletter.mail.port import Message
 from newsletter.mail.providers.memory.backend import MemoryBackend
+from newsletter.newsletters.models import Newsletter, Topic
 from newsletter.operations.run_due import run_due
 from newsletter.privacy.actions import erase
+from newsletter.subscribers.actions import suppress
+from newsletter.subscribers.models import SuppressionReason
 from newsletter.subscribers.queries import by_id
 from newsletter.subscriptions.address_change import Standing, ask_new_address, confirm_new_address
 from newsletter.subscriptions.models import Request, Subscription, SubscriptionState
 from newsletter.subscriptions.proofs import Proofs
+from newsletter.web.app import create_app
 
 EVIL, VICTIM = "evil@example.org", "victim@example.com"
 
@@ -218,3 +222,73 @@ def test_a_proof_of_work_cannot_be_made_to_last_by_moving_its_digits(clock: SetC
     sent = b64encode(json.dumps(moved).encode()).decode()
     assert proofs.read(sent, now=clock.now() + timedelta(hours=1)) is None
     assert proofs.read(sent, now=clock.now()) is None
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_ones_own_data_do_not_tell_what_became_of_a_mail_to_somebody_elses_address(
+    client: FlaskClient, parts: Parts, clock: SetClock, evil: Subscription, *, is_closed: bool
+) -> None:
+    if is_closed:
+        with parts.database.work() as work:
+            closed = address_hash(parts.address_key, VICTIM)
+            suppress(work, address_hash=closed, reason=SuppressionReason.NEVER)
+    own = parts.links.preferences_token(evil.subscriber_id, at=clock.now())
+    before = client.get(f"/preferences/{own}/export.json").json
+    assert client.post(f"/preferences/{own}/address", data={"address": VICTIM}).status_code == 200
+    run_due(parts.postroom)
+    assert (not is_closed) == (VICTIM in {each.recipient for each in messages(parts)})
+    after = client.get(f"/preferences/{own}/export.json").json
+    assert before is not None
+    assert after is not None
+    for told in ("requests", "mails"):
+        assert [each["what" if told == "requests" else "kind"] for each in after[told]] == [
+            each["what" if told == "requests" else "kind"] for each in before[told]
+        ]
+    assert VICTIM not in json.dumps(after)
+
+
+def test_no_name_and_no_field_becomes_markup(parts: Parts, clock: SetClock) -> None:
+    evil = "<script>alert(1)</script>\"'{{7*7}}%(x)s"
+    make_newsletter(parts)
+    with parts.database.work() as work:
+        named = dict.fromkeys(("fr", "ar", "en"), evil)
+        work.session.execute(update(Newsletter).values(names=named, institution=named, postal_address=named))
+        work.session.execute(update(Topic).values(names=named))
+    client, links = create_app(parts).test_client(), parts.links
+    reader = make_reader(parts, EVIL)
+    ask(parts, VICTIM)
+    asked, now = newest(parts, Request).id, clock.now()
+    own = f"/preferences/{links.preferences_token(reader.subscriber_id, at=now)}"
+    ways = ["/fr/", "/fr/embed", "/fr/preferences", "/archive/hebdo/fr/", own, f"{own}/data", f"{own}/erase"]
+    ways += [
+        f"{own}/address",
+        f"/u/{links.unsubscribe_token(reader.id, 0)}",
+        f"/confirm/{links.confirm_token(asked, at=now)}",
+    ]
+    ways += [f"/never/{links.never_token(asked)}", f"/topic/{links.topic_token(reader.id, reader.choice.topic_ids[0])}"]
+    fields = (
+        "address",
+        "newsletters",
+        "language",
+        "also",
+        "frequency",
+        "remarks",
+        "newsletter",
+        "shown",
+        "pause.hebdo",
+    )
+    for way in ways:
+        answers = [
+            client.get(way),
+            client.get(way, query_string={"newsletters": evil}),
+            client.post(way, data=dict.fromkeys(fields, evil)),
+        ]
+        for answer in answers:
+            assert answer.status_code < 500
+            assert "<script>alert" not in answer.text
+    run_due(parts.postroom)
+    assert messages(parts) == []  # "never", above
+    ask(parts, "third@example.org")
+    run_due(parts.postroom)
+    (mail,) = messages(parts)
+    assert "<script>" not in html_of(parsed(mail.data))
