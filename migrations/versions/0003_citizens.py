@@ -40,11 +40,11 @@ def upgrade() -> None:
     op.create_table(
         "logo",
         sa.Column("newsletter_id", number, nullable=False),
-        sa.Column("media_type", sa.String(length=40), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["newsletter_id"], ["newsletter.id"], name=op.f("fk_logo_newsletter_id_newsletter")),
         sa.PrimaryKeyConstraint("newsletter_id", name=op.f("pk_logo")),
     )
+    op.add_column("newsletter", sa.Column("logo_type", sa.String(length=40), nullable=True))
     op.add_column("consent", sa.Column("form_version", sa.String(length=40), nullable=True))
     op.add_column("consent", sa.Column("network", sa.String(length=49), nullable=True))
     op.add_column("consent", sa.Column("evidence", sa.JSON(), nullable=True))

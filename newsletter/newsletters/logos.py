@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import delete
+
 from newsletter.base.errors import InvalidInput
 from newsletter.db.database import Work
 from newsletter.newsletters.models import Logo, Newsletter
@@ -11,13 +13,21 @@ _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpe
 _SVG_BEGINNINGS = (b"<svg", b"<?xml", b"<!--", b"<!doctype svg")
 
 
+def logo(work: Work, *, newsletter: Newsletter) -> bytes | None:
+    """Return the octets of a newsletter's logo, if it has one."""
+    found = work.session.get(Logo, newsletter.id) if newsletter.logo_type else None
+    return None if found is None else found.content
+
+
 def put_logo(work: Work, *, newsletter: Newsletter, content: bytes | None) -> None:
     """Give a newsletter this logo in place of the one it has; None takes that away. Safe to repeat.
 
     :raises InvalidInput: if it is no picture that pages can show, or too large
     """
-    media_type = None if content is None else media_type_of(content)
-    newsletter.logo = None if media_type is None else Logo(media_type=media_type, content=content)
+    newsletter.logo_type = None if content is None else media_type_of(content)
+    work.session.execute(delete(Logo).where(Logo.newsletter_id == newsletter.id))
+    if content is not None:
+        work.session.add(Logo(newsletter_id=newsletter.id, content=content))
     work.session.flush()
 
 

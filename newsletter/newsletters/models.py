@@ -53,12 +53,12 @@ class Newsletter(Table):
     owner: Mapped[str] = mapped_column(String(254))
     mail_domain: Mapped[str] = mapped_column(String(253))
     accent: Mapped[str] = mapped_column(String(7), default="#0B5D3B")
+    logo_type: Mapped[str | None] = mapped_column(String(40))
     late_after: Mapped[int] = mapped_column(default=6 * 3600)
     created_at: Mapped[datetime]
 
     topics: Mapped[list[Topic]] = relationship(order_by="Topic.position", back_populates="newsletter")
     rhythms: Mapped[list[Rhythm]] = relationship(order_by="Rhythm.id", back_populates="newsletter")
-    logo: Mapped[Logo | None] = relationship(lazy="selectin", cascade="all, delete-orphan")
 
     def list_id(self, language: str) -> str:
         """The List-Id of a language, constant for ever (RFC 2919)."""
@@ -66,13 +66,12 @@ class Newsletter(Table):
 
 
 class Logo(Table):
-    """A newsletter's sign, shown on its pages and served by this site."""
+    """A newsletter's sign, shown on its pages and served by this site; the newsletter knows its media type."""
 
     __tablename__ = "logo"
 
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id"), primary_key=True)
-    media_type: Mapped[str] = mapped_column(String(40))
-    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Topic(Table):

@@ -114,10 +114,12 @@ def undoes(work: Work, *, token: str, links: Links) -> Subscription:
 
 
 def undo_offered(work: Work, subscription: Subscription, *, links: Links) -> str | None:
-    """Return the token that takes an end back, good until half an hour after it; None if it cannot be taken back."""
-    if in_place_of(work, subscription) is not None or not _can_undo(work, subscription):
+    """Return the token that takes an end back, good until half an hour after it; None if it cannot be taken back.
+
+    Nothing is in place of the subscription: see `in_place_of`.
+    """
+    if subscription.ended_at is None or not _can_undo(work, subscription):
         return None
-    assert subscription.ended_at is not None  # noqa: S101 (of what has not ended, something is in place: itself)
     return links.undo_token(subscription.id, at=subscription.ended_at)
 
 

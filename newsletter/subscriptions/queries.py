@@ -42,10 +42,13 @@ def of_subscriber(work: Work, subscriber_id: int, *states: SubscriptionState) ->
 
 def last_of(work: Work, subscription_id: int) -> Subscription | None:
     """Return what a subscription has become: the last of those that undo made of it, else itself; None if erased."""
+    found = by_id(work, subscription_id)
+    if found is None or found.state is not SubscriptionState.ENDED:  # only what has ended is continued
+        return found
     chain = select(Subscription.id).where(Subscription.id == subscription_id).cte("chain", recursive=True)
     chain = chain.union_all(select(Subscription.id).join(chain, Subscription.continues_id == chain.c.id))
-    last = select(func.max(chain.c.id)).scalar_subquery()
-    return work.session.scalars(_complete().where(Subscription.id == last)).one_or_none()
+    last = work.session.scalar(select(func.max(chain.c.id)))
+    return found if last in {None, subscription_id} else by_id(work, int(last or 0))
 
 
 def left_together(work: Work, subscription: Subscription, *, form_version: str) -> Sequence[Subscription]:

@@ -78,7 +78,7 @@ def in_other_languages(endpoint: str) -> list[Alternate]:
 
 def _logo(newsletters: Sequence[Newsletter]) -> str | None:
     """Return the address of the logo, where all newsletters are one institution's and one has a logo."""
-    with_logo = [newsletter for newsletter in newsletters if newsletter.logo is not None]
+    with_logo = [newsletter for newsletter in newsletters if newsletter.logo_type]
     if not with_logo or letterhead(newsletters) is None:
         return None
     return url_for("theme.picture", newsletter=with_logo[0].slug)

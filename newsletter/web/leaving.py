@@ -41,9 +41,10 @@ def ask(token: str, lang: str | None = None) -> ResponseReturnValue:  # noqa: AR
 def leave(token: str, lang: str | None = None) -> ResponseReturnValue:  # noqa: ARG001 (the page speaks the reader's)
     """End the subscription. No cookie, no redirect, any origin, any body (RFC 8058 section 3.1)."""
     links = parts().links
+    is_one_click = request.form.get("from") != "page"
     with parts().database.work() as work:
-        subscription = _of_link(work, token)
-        if request.form.get("from") != "page":
+        subscription = None if is_one_click else _of_link(work, token)
+        if is_one_click:
             subscription = leaving.leave(work, token=token, links=links, reason=EndReason.ONE_CLICK)
         elif request.form.get("all") == "yes":
             text = gettext("Unsubscribe from all our newsletters")
@@ -51,6 +52,7 @@ def leave(token: str, lang: str | None = None) -> ResponseReturnValue:  # noqa: 
         elif subscription is not None:
             text = _about(gettext("Unsubscribe from the newsletter"), subscription)
             subscription = leaving.leave(work, token=token, links=links, reason=EndReason.PAGE, text_shown=text)
+    with parts().database.reading() as work:  # nobody waits for the database while a page is made
         return _left_page(work, subscription)
 
 
@@ -174,7 +176,10 @@ def _topics_to_leave(subscription: Subscription) -> list[tuple[Topic, str]]:
 def _left_page(work: Work, subscription: Subscription | None, *, undo_too: bool = True) -> ResponseReturnValue:
     if subscription is None or subscription.subscriber.address is None:
         return page("public/nothing_kept.html")
-    token = leaving.undo_offered(work, subscription, links=parts().links) if undo_too else None
+    speak(subscription.language)
+    present = leaving.in_place_of(work, subscription)
+    can_undo = undo_too and present is None
+    token = leaving.undo_offered(work, subscription, links=parts().links) if can_undo else None
     ended_at = subscription.ended_at or work.now
     return page(
         "public/left.html",
@@ -182,7 +187,7 @@ def _left_page(work: Work, subscription: Subscription | None, *, undo_too: bool 
         address=shown_address(subscription.subscriber),
         undo_token=token,
         is_all=token is not None and leaving.left_all(work, subscription),
-        is_past=work.now - ended_at > JUST_NOW or leaving.in_place_of(work, subscription) is not None,
+        is_past=work.now - ended_at > JUST_NOW or present is not None,
     )
 
 

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from newsletter.base.errors import NotFound
 from newsletter.mail.rendering import palette
 from newsletter.newsletters import queries
+from newsletter.newsletters.logos import logo
 from newsletter.web.current import parts
 
 ACCESS = "public"
@@ -28,11 +29,12 @@ def sheet(newsletter: str) -> ResponseReturnValue:
 @blueprint.get("/<slug:newsletter>/logo")
 def picture(newsletter: str) -> ResponseReturnValue:
     with parts().database.reading() as work:
-        found = queries.by_slug(work, newsletter).logo
-        if found is None:
+        shown = queries.by_slug(work, newsletter)
+        content = logo(work, newsletter=shown)
+        if content is None or shown.logo_type is None:
             raise NotFound(f"“{newsletter}” has no logo")
-        answer: Response = make_response(found.content)
-        answer.mimetype = found.media_type
+        answer: Response = make_response(content)
+        answer.mimetype = shown.logo_type
     answer.cache_control.public = True
     answer.cache_control.max_age = 3600
     return answer
