@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 THREADS = 8
+MOST_CONNECTIONS = 800  # below the 1,024 files that a process may have open by default
+SILENT_FOR = 20  # seconds; who begins a request and says no more is cut off
 USUAL_PORTS = {"http": 80, "https": 443}
 
 
@@ -61,6 +63,10 @@ def _serve(
         sockets=[listening],
         threads=THREADS,
         ident=None,
+        connection_limit=MOST_CONNECTIONS,
+        channel_timeout=SILENT_FOR,
+        cleanup_interval=SILENT_FOR // 2,
+        asyncore_use_poll=True,  # select() would end at 1,024
         clear_untrusted_proxy_headers=parts.settings.proxies == 0,  # the site itself knows which to believe
     )
     try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from command_line import Command
 
@@ -47,6 +48,19 @@ def test_a_port_that_is_taken_is_told(ready: Command) -> None:
         port = re.search(r":(\d+)/", first)
         assert port is not None
         assert port[1] in ready("serve", "--port", port[1], expect=78).stderr
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+
+
+def test_people_who_begin_a_request_and_say_no_more_keep_nobody_waiting(ready: Command) -> None:
+    with _running(ready, "serve", "--port", "0") as (process, first), ExitStack() as silent:
+        port = re.search(r":(\d+)/", first)
+        assert port is not None
+        for _ in range(150):
+            begun = silent.enter_context(socket.create_connection(("127.0.0.1", int(port[1])), timeout=PATIENCE))
+            begun.sendall(b"POST /fr/subscriptions HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\na=")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/healthz", timeout=PATIENCE) as answer:
+            assert answer.status == 200
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
 
