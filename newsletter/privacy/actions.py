@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import select, update
 
 from newsletter.db.database import Database, Work
 from newsletter.deliveries.models import Batch, Delivery, LaneName
@@ -77,25 +77,32 @@ def _carry_out(work: Work, subscriber_id: int, *, shown: Shown | None = None) ->
         .values(reply=None)
         .execution_options(**QUIETLY)
     )
-    # Somebody else may have asked to move to this address, or have left it lately: a server's reply may quote it.
+    _take_from_others(work, subscriber_id)
+    for subscription in subscription_queries.of_subscriber(work, subscriber_id, *subscription_queries.OPEN):
+        subscription.end(work.now, reason=EndReason.ERASURE)
+        witness(work, subscription, ConsentKind.LEFT, subscription.language, shown)
+    work.session.flush()
+    remove_addresses(work, [subscriber_id])
+
+
+def _take_from_others(work: Work, subscriber_id: int) -> None:
+    """Take the address out of what others asked for: to move to it, or they left it; a server's reply may quote it."""
     own = select(Subscriber.address_hash).where(Subscriber.id == subscriber_id).scalar_subquery()
-    went_there = (
-        select(Delivery.id)
-        .join(Request, and_(Request.id == Delivery.occasion, Request.subscriber_id == Delivery.subscriber_id))
-        .join(Batch, Batch.id == Delivery.batch_id)
-        .where(Request.address_hash == own, Batch.lane != LaneName.DIGEST, Delivery.reply.is_not(None))
+    others = select(Request.id, Request.subscriber_id).where(
+        Request.address_hash == own, Request.subscriber_id != subscriber_id
     )
-    work.session.execute(
-        update(Delivery).where(Delivery.id.in_(went_there)).values(reply=None).execution_options(**QUIETLY)
-    )
+    of_answers = select(Batch.id).where(Batch.lane != LaneName.DIGEST)
+    for request_id, asking in work.session.execute(others.order_by(Request.id)).all():  # few, if any
+        went_there = (Delivery.subscriber_id == asking, Delivery.occasion == request_id)
+        work.session.execute(
+            update(Delivery)
+            .where(*went_there, Delivery.batch_id.in_(of_answers), Delivery.reply.is_not(None))
+            .values(reply=None)
+            .execution_options(**QUIETLY)
+        )
     work.session.execute(
         update(Request)
         .where(Request.address_hash == own, Request.address.is_not(None))
         .values(address=None)
         .execution_options(**QUIETLY)
     )
-    for subscription in subscription_queries.of_subscriber(work, subscriber_id, *subscription_queries.OPEN):
-        subscription.end(work.now, reason=EndReason.ERASURE)
-        witness(work, subscription, ConsentKind.LEFT, subscription.language, shown)
-    work.session.flush()
-    remove_addresses(work, [subscriber_id])
