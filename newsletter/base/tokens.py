@@ -1,7 +1,9 @@
 """Signed tokens: one salt per purpose, a list of keys, constant width, lower-case base32.
 
 Relays fold the case of a mailbox's local part, so a token is read back the same when it was upper-cased on its way.
-A token is payload and truncated HMAC-SHA256 (128 bits, RFC 2104 section 5) in base32 (RFC 4648) without padding.
+A token is a veiled payload and its truncated HMAC-SHA256 (128 bits, RFC 2104 section 5) in base32 (RFC 4648) without
+padding. The veil is the HMAC of that HMAC under a second key (as in RFC 5297): the same payload is always the same
+token, and nobody else reads a number in it.
 """
 
 from __future__ import annotations
@@ -41,8 +43,8 @@ class Tokens:
     """Makes and reads the tokens of one purpose; the first key signs, every key verifies."""
 
     def __init__(self, keys: Sequence[str], *, purpose: str, numbers: int, timed: bool = False) -> None:
-        signer = Signer(list(reversed(keys)), salt=f"newsletter.{purpose}", digest_method=sha256)
-        self._macs = [_mac(signer.derive_key(key)) for key in reversed(signer.secret_keys)]
+        self._macs = _derived(keys, f"newsletter.{purpose}")
+        self._veils = _derived(keys, f"newsletter.{purpose}.veil")
         # Six bytes a number: 2.8e14 rows, and payload + MAC fill base32 groups of five bytes or come near.
         self._numbers = numbers
         self._timed = timed
@@ -66,7 +68,8 @@ class Tokens:
 
     def sealed(self, payload: bytes) -> bytes:
         """Sign a payload that is known to be one of this purpose."""
-        return payload + self._macs[0](payload) + self._filling
+        mac = self._macs[0](payload)
+        return _veiled(payload, self._veils[0](mac)) + mac + self._filling
 
     def read(self, token: str, *, now: datetime | None = None, max_age: timedelta | None = None) -> Read:
         """Verify a token and return what it holds.
@@ -75,9 +78,7 @@ class Tokens:
         :raises ExpiredToken: if it is older than `max_age`
         """
         raw = self._decode(token)
-        payload, mac = raw[: self._payload_bytes], raw[self._payload_bytes :]
-        if not any(hmac.compare_digest(mac, each(payload)) for each in self._macs):
-            raise InvalidToken("this link was not made here")
+        payload = self._verified(raw[: self._payload_bytes], raw[self._payload_bytes :])
         numbers = tuple(int.from_bytes(payload[i * 6 : i * 6 + 6]) for i in range(self._numbers))
         if not self._timed:
             return Read(numbers)
@@ -85,6 +86,13 @@ class Tokens:
         if now is not None and max_age is not None and now - made_at > max_age:
             raise ExpiredToken("this link is too old")
         return Read(numbers, made_at)
+
+    def _verified(self, veiled: bytes, mac: bytes) -> bytes:
+        for make_mac, veil in zip(self._macs, self._veils, strict=True):
+            payload = _veiled(veiled, veil(mac))
+            if hmac.compare_digest(mac, make_mac(payload)):
+                return payload
+        raise InvalidToken("this link was not made here")
 
     def _decode(self, token: str) -> bytes:
         folded = token.lower()  # of a Kelvin sign it makes a k, too
@@ -98,6 +106,18 @@ class Tokens:
         if base32(raw + self._filling)[: self.width] != folded.encode():
             raise InvalidToken("this link was not made here")
         return raw
+
+
+def _derived(keys: Sequence[str], salt: str) -> list[Callable[[bytes], bytes]]:
+    """Return the MACs of a purpose, one for each key."""
+    signer = Signer(list(reversed(keys)), salt=salt, digest_method=sha256)
+    return [_mac(signer.derive_key(key)) for key in reversed(signer.secret_keys)]
+
+
+def _veiled(payload: bytes, veil: bytes) -> bytes:
+    """Put a veil on a payload, or take it off: the numbers of rows would tell how many people came in between."""
+    size = len(payload)
+    return (int.from_bytes(payload) ^ int.from_bytes(veil[:size])).to_bytes(size)
 
 
 def _mac(key: bytes) -> Callable[[bytes], bytes]:

@@ -153,7 +153,7 @@ def _show_proof(found: Mapping[str, Any]) -> None:
 
 
 def _show_subscription(subscription: Mapping[str, Any]) -> None:
-    heading(f"Subscription {subscription['number']}: {subscription['newsletter']} {subscription['frequency']}")
+    heading(f"Subscription: {subscription['newsletter']} {subscription['frequency']}")
     lines = [("asked", _moment(subscription["asked_at"]))]
     confirmed = subscription["confirmed_at"]
     lines.append(("confirmed", _moment(confirmed) if confirmed else "never"))

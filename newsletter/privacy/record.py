@@ -54,7 +54,6 @@ def subscriptions(work: Work, persons: Sequence[Subscriber]) -> list[Data]:
 
 def _person(person: Subscriber) -> Data:
     return {
-        "number": person.id,
         "since": person.created_at,
         "address_removed_at": person.removed_at,
         "mail_family": person.family,
@@ -64,7 +63,6 @@ def _person(person: Subscriber) -> Data:
 def _subscription(subscription: Subscription, consents: list[Data]) -> Data:
     newsletter, chosen = subscription.newsletter, set(subscription.choice.topic_ids)
     return {
-        "number": subscription.id,
         "newsletter": newsletter.slug,
         "newsletter_names": dict(newsletter.names),
         "state": str(subscription.state),
@@ -79,7 +77,7 @@ def _subscription(subscription: Subscription, consents: list[Data]) -> Data:
         "paused_until": subscription.paused_until,
         "catches_up_after_pause": subscription.catches_up,
         "served_up_to": subscription.watermark,
-        "continues": subscription.continues_id,
+        "continues_an_ended_one": subscription.continues_id is not None,
         "ended_at": subscription.ended_at,
         "end_reason": None if subscription.end_reason is None else str(subscription.end_reason),
         "consents": consents,
@@ -117,7 +115,6 @@ def _request(request: Request) -> Data:
 
 def _mail(mail: queries.Mail) -> Data:
     return {
-        "number": mail.id,
         "planned_at": mail.created_at,
         "over_at": mail.settled_at,
         "kind": mail.kind or "issue",

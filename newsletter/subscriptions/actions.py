@@ -81,12 +81,12 @@ def request_subscription(work: Work, *, sign_up: SignUp, address_key: bytes, wai
 
 
 def confirm(
-    work: Work, *, token: str, links: Links, text_shown: str, shown: Collection[int] | None = None
+    work: Work, *, token: str, links: Links, text_shown: str, shown: Collection[str] | None = None
 ) -> Sequence[Subscription]:
-    """Take the second step for all that this person asked for, and return what is active. Safe to repeat.
+    """Take the second step for what this person asked for, and return what is active. Safe to repeat.
 
-    `text_shown` is what the person read beside the button, `shown` the subscriptions it spoke of (None: all pending
-    ones): what somebody else asked for since then stays pending.
+    `text_shown` is what the person read beside the button, `shown` the newsletters it spoke of (None: those that the
+    mail asked about): what somebody else asked for since then stays pending unless the person ticked it.
 
     :raises InvalidToken: if the link is not ours
     :raises ExpiredToken: if it is too old, what it was about has ended unconfirmed, or the person reads elsewhere now
@@ -98,7 +98,7 @@ def confirm(
     pending = [
         subscription
         for subscription in queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
-        if shown is None or subscription.id in shown
+        if (is_asked_by(request, subscription) if shown is None else subscription.newsletter.slug in shown)
     ]
     if not pending and request.answered_at is None:
         raise ExpiredToken("what this link was about has ended", code="nothing_to_confirm")
@@ -112,6 +112,12 @@ def confirm(
     queries.answer_budget(work, address_hash=request.subscriber.address_hash)
     work.session.flush()
     return queries.of_subscriber(work, request.subscriber_id, SubscriptionState.ACTIVE)
+
+
+def is_asked_by(request: Request, subscription: Subscription) -> bool:
+    """Say whether the mail of a request spoke of this wish, or whether it came later, perhaps from somebody else."""
+    is_its_own = subscription.newsletter_id == request.newsletter_id
+    return is_its_own or subscription.created_at <= request.created_at
 
 
 def check_mailbox(request: Request) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from flask import Blueprint
@@ -19,7 +18,6 @@ from newsletter.web.frame import page, shown_address
 from newsletter.web.speech import gettext, said, speak
 
 ACCESS = "public"
-ROW_NUMBER = re.compile(r"[0-9]{1,18}")
 blueprint = Blueprint("confirming", __name__, url_prefix="/confirm")
 
 
@@ -32,8 +30,8 @@ def ask(token: str) -> ResponseReturnValue:
         if pending:
             return page(
                 "public/confirm.html",
-                newsletters=[subscription.newsletter for subscription in pending],
-                subscriptions=pending,
+                newsletters=[each.newsletter for each in pending if actions.is_asked_by(request, each)],
+                later=[each.newsletter for each in pending if not actions.is_asked_by(request, each)],
                 address=shown_address(request.subscriber),
                 token=token,
             )
@@ -50,17 +48,16 @@ def confirm(token: str) -> ResponseReturnValue:
         pending = [
             subscription
             for subscription in queries.of_subscriber(work, request.subscriber_id, SubscriptionState.PENDING)
-            if shown is None or subscription.id in shown
+            if (actions.is_asked_by(request, subscription) if shown is None else subscription.newsletter.slug in shown)
         ]
         text_shown = asked([subscription.newsletter for subscription in pending])
         actions.confirm(work, token=token, links=parts().links, text_shown=text_shown, shown=shown)
         return _confirmed_page(work, request, already=not pending)
 
 
-def _shown() -> set[int] | None:
-    """Return the subscriptions that the page spoke of; None where the form does not tell."""
-    told = http.form.getlist("shown")
-    return {int(number) for number in told if ROW_NUMBER.fullmatch(number)} if told else None
+def _shown() -> set[str] | None:
+    """Return the newsletters that the page spoke of and the person ticked; None where the form does not tell."""
+    return set(http.form.getlist("shown")) or None
 
 
 def asked(newsletters: Sequence[Newsletter]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from hashlib import sha256
 
 from werkzeug.datastructures import MultiDict
 
@@ -84,7 +85,8 @@ def version_of(subscription: Subscription, *, now: datetime) -> str:
     """Write down what is in force, so that a page shown before a change can be told."""
     until = subscription.paused_until
     paused = f"{until.timestamp():.0f}-{subscription.catches_up:d}" if until and until > now else "0"
-    return f"{subscription.choice_id}-{subscription.frequency}-{paused}"
+    written = f"{subscription.choice.fingerprint}-{subscription.frequency}-{paused}"
+    return sha256(written.encode()).hexdigest()[:16]
 
 
 def is_stale(sent: Preferences, *, now: datetime) -> bool:

@@ -52,9 +52,13 @@ addresses = st.one_of(
 
 
 def token_slowly(keys: list[str], purpose: str, payload: bytes) -> str:
-    signer = Signer(list(reversed(keys)), salt=f"newsletter.{purpose}", digest_method=sha256)
-    mac = hmac.new(signer.derive_key(keys[0]), payload, sha256).digest()[:16]
-    return base64.b32encode(payload + mac).decode().rstrip("=").lower()
+    def key(salt: str) -> bytes:
+        return Signer(list(reversed(keys)), salt=salt, digest_method=sha256).derive_key(keys[0])
+
+    mac = hmac.new(key(f"newsletter.{purpose}"), payload, sha256).digest()[:16]
+    veil = hmac.new(key(f"newsletter.{purpose}.veil"), mac, sha256).digest()
+    veiled = bytes(each ^ other for each, other in zip(payload, veil, strict=False))
+    return base64.b32encode(veiled + mac).decode().rstrip("=").lower()
 
 
 def spliced(
