@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from flask.testing import FlaskClient
@@ -47,6 +48,6 @@ def test_the_numbers_of_two_requests_cannot_be_told_from_their_links(parts: Part
     payloads = [tokens._decode(tokens.make(number))[:6] for number in range(1000, 1200)]
     numbers = [int.from_bytes(each) for each in payloads]
     assert len(set(numbers)) == 200
-    apart = [abs(one - other) for one, other in zip(numbers, numbers[1:], strict=False)]
+    apart = [abs(one - other) for one, other in pairwise(numbers)]
     assert min(apart) > 2**20
     assert {number & 1 for number in numbers} == {0, 1}
