@@ -111,7 +111,7 @@ def serving(newsletters: int) -> Iterator[Site]:
         clock = SetClock(START)
         parts = build(settings, clock=clock)
         fill(parts, Path(home), newsletters)
-        server = create_server(create_app(parts), sockets=[listening])
+        server = create_server(create_app(parts), sockets=[listening], clear_untrusted_proxy_headers=False)
         threading.Thread(target=server.run, daemon=True).start()
         yield Site(parts, clock, url)
         parts.database.close()
