@@ -79,6 +79,7 @@ def test_taking_a_feed_in_twice_makes_nothing_new_and_a_changed_title_is_a_corre
         assert (article.version, article.title.startswith("Une très bonne")) == (2, True)
 
 
+@pytest.mark.slow
 def test_ten_thousand_entries_are_one_mail_that_shows_twelve(parts: Parts, clock: SetClock, tmp_path: Path) -> None:
     hebdo = make_newsletter(parts)
     make_reader(parts, "lectrice@example.com")

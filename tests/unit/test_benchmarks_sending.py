@@ -23,6 +23,7 @@ from newsletter.bootstrap import build
 MAILS = 20
 
 
+@pytest.mark.slow
 def test_an_issue_is_sent_whole_and_every_mail_is_the_reference(tmp_path: Path) -> None:
     ground = prepare(f"sqlite:///{tmp_path / 'template.db'}", mails=MAILS, folder=tmp_path)
     parts = build(settings(ground.url, "memory://", home=tmp_path))

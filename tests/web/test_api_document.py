@@ -168,6 +168,7 @@ def failures_found(parts: Parts, config: Part, *, narrow: Callable[[Part], None]
     return found
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(parts: Parts, hebdo: object) -> None:
     assert failures_found(parts, EVERYTHING) == []
 
