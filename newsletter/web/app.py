@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from flask import Flask, request, url_for
+from flask import Flask, Response, request, url_for
 from jinja2 import Environment, StrictUndefined
+from werkzeug.exceptions import InternalServerError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from newsletter.base.languages import LANGUAGES
@@ -79,6 +80,17 @@ class Site(Flask):
             trail.append(f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}")
             error = error.__cause__ or error.__context__
         self.logger.error("%s %s failed: %s", request.method, request.url_rule, "from ".join(trail))
+
+    def handle_exception(self, e: Exception) -> Response:
+        """Answer even where the page about an error fails: a WSGI server would log the path, and with it a token."""
+        try:
+            return super().handle_exception(e)
+        except Exception as error:
+            if error is e:  # while testing
+                raise
+            self.log_exception((type(error), error, error.__traceback__))  # type: ignore[arg-type]
+            plain = Response(InternalServerError().name, status=500, mimetype="text/plain")
+            return self.finalize_request(plain, from_error_handler=True)
 
 
 def create_app(parts: Parts) -> Flask:
