@@ -287,11 +287,21 @@ class _Sending:
                 ),
                 moves=moves,
             )
-            self.hand.extend(found)
+            self._take_in_hand(found)
             if found:
                 self.after = found[-1].row.id
             else:
                 self.is_swept, self.after = self.after == 0, 0
+
+    def _take_in_hand(self, found: Sequence[Held]) -> None:
+        """Hold these rows from now on, each once.
+
+        Somebody whose clock is ahead may have taken a row back that is in hand, or on its way; what is claimed anew
+        then takes the place of the one in hand, and what is on its way is settled by its own verdict.
+        """
+        anew = {each.row.id: each for each in found if each.row.id not in self.flying}
+        self.hand = deque(each for each in self.hand if each.row.id not in anew)
+        self.hand.extend(anew.values())
 
     def _choosable(self, pace: rates.Pace) -> int:
         """Count what is in hand and need not wait for its family's rate."""
