@@ -1,112 +1,30 @@
-"""Importing and exporting subscribers: what is taken, what is left alone, what is refused; and twice is once."""
+"""Importing subscribers: what is taken, what is left alone, what is refused; and twice is once."""
 
 from __future__ import annotations
 
 import io
-import tracemalloc
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
-from sqlalchemy import func, select
+from exchange_parts import FRENCH, JUNE, KNOWN, MAILCHIMP, bring, close, consents_of, counts, leave, rows_of, take_out
+from sqlalchemy import select
 
 from factories import make_newsletter, make_reader
-from newsletter.base.addresses import address_hash, read_address
+from newsletter.base.addresses import address_hash
 from newsletter.base.clock import SetClock
-from newsletter.base.errors import InvalidInput, NewsletterError, NotFound
+from newsletter.base.errors import InvalidInput
 from newsletter.bootstrap import Parts
-from newsletter.deliveries.models import Delivery
 from newsletter.newsletters.models import Frequency
-from newsletter.newsletters.queries import current_sequence, next_sequences
-from newsletter.subscribers import actions as subscriber_actions
+from newsletter.newsletters.queries import next_sequences
 from newsletter.subscribers.models import Subscriber, Suppression, SuppressionReason
-from newsletter.subscriptions import leaving
 from newsletter.subscriptions.exchange import importing
 from newsletter.subscriptions.exchange.entries import Terms
-from newsletter.subscriptions.exchange.exporting import export_subscribers
 from newsletter.subscriptions.exchange.formats import Format
 from newsletter.subscriptions.exchange.importing import Source, Summary, Told, import_subscribers
 from newsletter.subscriptions.models import (
-    Consent,
     ConsentKind,
-    EndReason,
-    Subscription,
     SubscriptionState,
 )
-
-JUNE = "2024-06-01 10:00:00"
-FRENCH = Terms(languages=["fr"])
-KNOWN = Terms(languages=["fr"], evidence="paper forms of 2024, kept in the archive")
-MAILCHIMP = "Email Address,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,LEID,EUID\n"
-
-
-def bring(
-    parts: Parts,
-    text: str | bytes,
-    *,
-    terms: Terms = FRENCH,
-    name: str = "readers.csv",
-    dry_run: bool = False,
-    told: list[Told] | None = None,
-    named: Format | None = None,
-) -> Summary:
-    data = text.encode() if isinstance(text, str) else text
-    return import_subscribers(
-        parts.database,
-        source=Source(io.BufferedReader(io.BytesIO(data)), name, named),  # type: ignore[arg-type]
-        newsletter="hebdo",
-        terms=terms,
-        address_key=parts.address_key,
-        dry_run=dry_run,
-        tell=(told if told is not None else []).append,
-        progress=lambda _: None,
-    )
-
-
-def take_out(parts: Parts, *, newsletter: str | None = None, state: SubscriptionState | None = None) -> str:
-    out = io.StringIO(newline="")
-    export_subscribers(parts.database, to=out, newsletter=newsletter, state=state)
-    return out.getvalue()
-
-
-def rows_of(parts: Parts, address: str) -> Sequence[Subscription]:
-    with parts.database.reading() as work:
-        hashed = address_hash(parts.address_key, read_address(address).key)
-        return work.session.scalars(
-            select(Subscription)
-            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-            .where(Subscriber.address_hash == hashed)
-            .order_by(Subscription.id)
-        ).all()
-
-
-def consents_of(parts: Parts, subscription: Subscription) -> Sequence[Consent]:
-    with parts.database.reading() as work:
-        return work.session.scalars(
-            select(Consent).where(Consent.subscription_id == subscription.id).order_by(Consent.id)
-        ).all()
-
-
-def counts(parts: Parts) -> list[int]:
-    with parts.database.reading() as work:
-        tables = (Subscriber, Subscription, Consent, Suppression, Delivery)
-        return [work.session.scalars(select(func.count()).select_from(table)).one() for table in tables]
-
-
-def close(parts: Parts, address: str, reason: SuppressionReason) -> None:
-    with parts.database.work() as work:
-        subscriber_actions.suppress(
-            work, address_hash=address_hash(parts.address_key, read_address(address).key), reason=reason
-        )
-
-
-def leave(parts: Parts, subscription: Subscription) -> None:
-    with parts.database.work() as work:
-        found = work.session.get_one(Subscription, subscription.id)
-        leaving.end(work, found, reason=EndReason.PAGE)
 
 
 @pytest.fixture(autouse=True)
@@ -347,144 +265,3 @@ def test_an_import_that_was_broken_off_is_mended_by_running_it_again(
     again = bring(parts, text)
     assert (again.taken, again.left_alone) == ({"active": 4}, {"has a subscription already": 6})
     assert counts(parts)[:3] == [10, 10, 10]
-
-
-def test_an_export_says_all_that_a_subscription_is(parts: Parts, clock: SetClock) -> None:
-    reader = make_reader(parts, "salma@y.ma", languages=("ar", "fr"))
-    with parts.database.work() as work:
-        work.session.get_one(Subscription, reader.id).paused_until = clock.now() + timedelta(days=3)
-    header, row = take_out(parts).splitlines()
-    cells = dict(zip(header.split(","), row.split(","), strict=True))
-    assert cells.pop("consent_text_hash") == consents_of(parts, reader)[-1].text_hash
-    assert cells == {
-        "address": "salma@y.ma",
-        "newsletter": "hebdo",
-        "state": "active",
-        "languages": "ar fr",
-        "topics": "services regions",
-        "frequency": "weekly",
-        "form": "digest",
-        "created_at": "2026-11-16T09:00:00Z",
-        "confirmed_at": "2026-11-16T09:00:00Z",
-        "ended_at": "",
-        "end_reason": "",
-        "paused_until": "2026-11-19T09:00:00Z",
-        "consent_language": "ar",
-        "consent_form_version": "confirm-1",
-        "consent_at": "2026-11-16T09:00:00Z",
-    }
-
-
-def test_an_export_can_be_of_one_newsletter_or_state(parts: Parts) -> None:
-    make_newsletter(parts, slug="autre")
-    make_reader(parts, "a@y.ma")
-    leave(parts, make_reader(parts, "b@y.ma"))
-    make_reader(parts, "c@y.ma", slug="autre")
-    assert [line[0] for line in take_out(parts).splitlines()[1:]] == ["a", "b", "c"]
-    assert [line[0] for line in take_out(parts, newsletter="hebdo").splitlines()[1:]] == ["a", "b"]
-    assert [line[0] for line in take_out(parts, state=SubscriptionState.ENDED).splitlines()[1:]] == ["b"]
-    with pytest.raises(NotFound):
-        take_out(parts, newsletter="no-such")
-
-
-def test_a_removed_address_is_not_exported(parts: Parts) -> None:
-    leave(parts, make_reader(parts, "salma@y.ma"))
-    with parts.database.work() as work:
-        person = work.session.scalars(select(Subscriber)).one()
-        person.address = person.address_key = None
-    assert len(take_out(parts).splitlines()) == 1
-
-
-LOCAL = st.text(st.sampled_from("=+-'ab1_"), min_size=1, max_size=6).map(lambda text: f"{text}z")
-WHEN = st.datetimes(datetime(2000, 1, 1), datetime(2026, 11, 1)).map(lambda moment: f"{moment.isoformat()}Z")  # noqa: DTZ001 (strategies take naive ones)
-ROW = st.builds(
-    lambda local, state, when, languages, topics, often, form, end: ",".join(
-        (
-            f"{local}@y.ma",
-            state,
-            languages,
-            topics,
-            often,
-            form,
-            when[0],
-            when[1] if state != "pending" else "",
-            when[2] if state == "ended" else "",
-            end if state == "ended" else "",
-        )
-    ),
-    LOCAL,
-    st.sampled_from(["active", "pending", "ended"]),
-    st.lists(WHEN, min_size=3, max_size=3).map(sorted),
-    st.sampled_from(["fr", "ar fr", "fr ar en"]),
-    st.sampled_from(["services", "services regions"]),
-    st.sampled_from(["weekly", "daily"]),
-    st.sampled_from(["digest", "light"]),
-    st.sampled_from(["page", "one_click", "expired"]),
-)
-
-
-@given(st.lists(ROW, max_size=12))
-@examples(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_an_export_imported_elsewhere_is_the_same_export(parts: Parts, rows: list[str]) -> None:
-    _forget_all(parts)
-    header = "address,state,languages,topics,frequency,form,created_at,confirmed_at,ended_at,end_reason"
-    found = bring(parts, "\n".join([header, *rows]), terms=Terms())
-    assert not found.refused
-    first = take_out(parts)
-    assert first.count("\n") == 1 + found.taken["active"] + found.taken["pending"] + found.taken["ended"]
-    _forget_all(parts)
-    moved = bring(parts, first, terms=Terms())
-    assert (moved.format, moved.refused, moved.left_alone) == (Format.OURS, {}, {})
-    assert take_out(parts) == first
-
-
-def _forget_all(parts: Parts) -> None:
-    with parts.database.work() as work:
-        for table in (Consent, Subscription, Subscriber, Suppression):
-            work.session.query(table).delete()
-
-
-@given(st.binary(max_size=400), st.sampled_from([b"", b"email\n", MAILCHIMP.encode(), b"email,state,confirmed_at\n"]))
-@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_file_is_imported_or_told(parts: Parts, data: bytes, header: bytes) -> None:
-    try:
-        found = bring(parts, header + data, terms=KNOWN)
-    except NewsletterError:  # said in one sentence; anything else would be a traceback
-        return
-    assert found.taken.total() + found.left_alone.total() + found.refused.total() == found.rows
-
-
-def peak(parts: Parts, rows: int) -> tuple[int, int]:
-    """The memory that an import and an export of so many rows take at most."""
-    text = "email,confirmed_at\n" + "".join(f"r{number}x{rows}@y.ma,{JUNE}\n" for number in range(rows))
-    data = text.encode()
-    tracemalloc.start()
-    bring(parts, data)
-    imported = tracemalloc.get_traced_memory()[1]
-    tracemalloc.reset_peak()
-    kept = tracemalloc.get_traced_memory()[0]
-    with open("/dev/null", "w", newline="") as out:  # noqa: PTH123 (a file that keeps nothing)
-        export_subscribers(parts.database, to=out)
-    exported = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return imported, exported - kept
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_file(parts: Parts) -> None:
-    peak(parts, 1000)  # what is loaded once
-    small_in, small_out = peak(parts, 3000)
-    large_in, large_out = peak(parts, 30_000)
-    assert large_in < 1.5 * small_in
-    assert large_out < 1.5 * small_out
-
-
-def test_the_watermark_is_that_of_the_moment(parts: Parts) -> None:
-    with parts.database.work() as work:
-        next_sequences(work, 3)
-        assert current_sequence(work) == 3
-    bring(parts, "a@y.ma\n", terms=KNOWN)
-    with parts.database.work() as work:
-        next_sequences(work, 2)
-    bring(parts, "b@y.ma\n", terms=KNOWN)
-    assert [rows_of(parts, address)[0].watermark for address in ("a@y.ma", "b@y.ma")] == [3, 5]
