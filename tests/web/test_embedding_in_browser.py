@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner
 from flask import Flask, Response
 from pages import subscriptions
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
+from served import served
 from sqlalchemy import select
-from werkzeug.serving import make_server
 
 from factories import make_newsletter
 from newsletter.__main__ import group
@@ -31,32 +27,8 @@ from newsletter.web.consent import consent
 from newsletter.web.speech import speak
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-CHROMIUM = Path("/usr/bin/chromium")
 ADDRESS = "salma.bennani@example.org"
 PAGE = '<!doctype html><html lang="{language}"><meta charset="utf-8"><title>Ministère</title><body>{html}</body></html>'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        own = CHROMIUM if CHROMIUM.exists() else None
-        browser = playwright.chromium.launch(executable_path=own, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def served(make: Callable[[str], Any]) -> Iterator[str]:
-    """Serve what is made for an address, on a free port of loopback, and give the address."""
-    server = make_server("127.0.0.1", 0, Flask(__name__), threaded=True)
-    address = f"http://127.0.0.1:{server.server_port}"
-    server.app = make(address)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield address
-    server.shutdown()
-    server.server_close()
-    thread.join(timeout=10)
 
 
 @dataclass

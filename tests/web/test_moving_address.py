@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from pages import Page, everything, newest, path, press, read
+from pages import Page, everything, newest, press, read
 from sqlalchemy import update
 
 from factories import ask, make_reader, parsed, text_of
@@ -26,11 +26,6 @@ OLD, NEW = "salma.bennani@gmail.com", "salma.new@menara.ma"
 @pytest.fixture
 def reader(client: FlaskClient, parts: Parts) -> Subscription:
     return make_reader(parts, OLD, languages=["ar", "fr"])
-
-
-@pytest.fixture
-def link(parts: Parts, reader: Subscription, clock: SetClock) -> str:
-    return path(parts.links.preferences(reader.subscriber_id, at=clock.now()))
 
 
 def mails(parts: Parts) -> dict[str, str]:

@@ -34,16 +34,6 @@ ADDRESS = "salma.bennani@gmail.com"
 FRENCH, ARABIC, ENGLISH = ("fr",), ("ar", "fr"), ("en",)
 
 
-@pytest.fixture
-def reader(client: FlaskClient, parts: Parts) -> Subscription:
-    return make_reader(parts, ADDRESS, languages=["fr", "ar"])
-
-
-@pytest.fixture
-def link(parts: Parts, reader: Subscription, clock: SetClock) -> str:
-    return path(parts.links.preferences(reader.subscriber_id, at=clock.now()))
-
-
 def test_the_preferences_lead_to_what_is_kept(client: FlaskClient, link: str) -> None:
     assert f"{link}/data" in read(client.get(link)).links
 

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from flask import Flask
 from pages import newest, subscriptions
-from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, Page
+from served import served_site
 
-from factories import make_newsletter
 from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
-from newsletter.bootstrap import Parts, build
+from newsletter.bootstrap import Parts
 from newsletter.subscriptions.models import EndReason, Request, Subscription, SubscriptionState
-from newsletter.web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-CHROMIUM = Path("/usr/bin/chromium")
 ADDRESS = "salma.bennani.el-alaoui@administration.example"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        own = CHROMIUM if CHROMIUM.exists() else None
-        browser = playwright.chromium.launch(executable_path=own, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
 def site(settings: Settings, clock: SetClock) -> Iterator[Parts]:
     """The parts of a site that is served on a free port of loopback."""
-    server = make_server("127.0.0.1", 0, Flask(__name__), threaded=True)  # the address is known before the site
-    base_url = f"http://127.0.0.1:{server.server_port}"
-    parts = build(settings.model_copy(update={"base_url": base_url}), clock=clock)
-    make_newsletter(parts)
-    server.app = create_app(parts)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield parts
-    server.shutdown()
-    server.server_close()
-    thread.join(timeout=10)
-    parts.database.close()
+    with served_site(settings, clock) as parts:
+        yield parts
 
 
 def press(page: Page) -> None:

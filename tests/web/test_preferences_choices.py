@@ -22,16 +22,6 @@ from newsletter.subscriptions.models import Choice, ConsentKind, ConsentText, Fo
 ADDRESS = "salma.bennani@gmail.com"
 
 
-@pytest.fixture
-def reader(client: FlaskClient, parts: Parts) -> Subscription:
-    return make_reader(parts, ADDRESS, languages=["fr", "ar"])
-
-
-@pytest.fixture
-def link(parts: Parts, reader: Subscription, clock: SetClock) -> str:
-    return path(parts.links.preferences(reader.subscriber_id, at=clock.now()))
-
-
 def save(client: FlaskClient, link: str, **changes: object) -> Page:
     """Open the page, change these fields of its newsletter, save, and read what comes."""
     given = {f"{name}.hebdo": value for name, value in changes.items()}

@@ -3,55 +3,30 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from flask import Flask
 from pages import chosen, subscriptions
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from post import links_in, mails
-from werkzeug.serving import make_server
+from served import served_site
 
-from factories import make_newsletter, make_reader
+from factories import make_reader
 from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
-from newsletter.bootstrap import Parts, build
+from newsletter.bootstrap import Parts
 from newsletter.operations.sending import TRANSACTIONAL, send_due
 from newsletter.subscriptions.models import SubscriptionState
-from newsletter.web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-CHROMIUM = Path("/usr/bin/chromium")
 OLD, NEW = "salma.bennani@gmail.com", "salma@menara.ma"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        own = CHROMIUM if CHROMIUM.exists() else None
-        browser = playwright.chromium.launch(executable_path=own, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
 def site(settings: Settings, clock: SetClock) -> Iterator[Parts]:
     """The parts of a site with two newsletters that is served on a free port of loopback."""
-    server = make_server("127.0.0.1", 0, Flask(__name__), threaded=True)  # the address is known before the site
-    base_url = f"http://127.0.0.1:{server.server_port}"
-    parts = build(settings.model_copy(update={"base_url": base_url}), clock=clock)
-    make_newsletter(parts)
-    make_newsletter(parts, slug="second")
-    server.app = create_app(parts)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield parts
-    server.shutdown()
-    server.server_close()
-    thread.join(timeout=10)
-    parts.database.close()
+    with served_site(settings, clock, slugs=("hebdo", "second")) as parts:
+        yield parts
 
 
 @pytest.fixture(params=["fr", "ar"])

@@ -17,16 +17,6 @@ from newsletter.subscriptions.models import Request, RequestKind, Subscription, 
 ADDRESS = "salma.bennani@gmail.com"
 
 
-@pytest.fixture
-def reader(client: FlaskClient, parts: Parts) -> Subscription:
-    return make_reader(parts, ADDRESS, languages=["fr", "ar"])
-
-
-@pytest.fixture
-def link(parts: Parts, reader: Subscription, clock: SetClock) -> str:
-    return path(parts.links.preferences(reader.subscriber_id, at=clock.now()))
-
-
 def test_the_digests_link_shows_a_button_that_mails_another_link(
     client: FlaskClient, parts: Parts, reader: Subscription
 ) -> None:

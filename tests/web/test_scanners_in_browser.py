@@ -5,40 +5,25 @@ Nothing happens. Then a person presses one button on each page, and it does.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
-from flask import Flask
 from pages import everything, subscriptions
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from post import links_in, mails, one_of_each
-from werkzeug.serving import make_server
+from served import served_site
 
-from factories import make_newsletter
 from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
-from newsletter.bootstrap import Parts, build
+from newsletter.bootstrap import Parts
 from newsletter.mail.providers.memory.backend import MemoryBackend
 from newsletter.subscriptions.models import Subscription, SubscriptionState
-from newsletter.web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-CHROMIUM = Path("/usr/bin/chromium")
 TIMES = 3
 KINDS = {"confirm", "never", "u", "p", "preferences", "topic"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        own = CHROMIUM if CHROMIUM.exists() else None
-        browser = playwright.chromium.launch(executable_path=own, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -53,19 +38,9 @@ def scanner(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def site(settings: Settings, clock: SetClock) -> Iterator[Parts]:
     """A site on a free port of loopback that sent every kind of mail."""
-    server = make_server("127.0.0.1", 0, Flask(__name__), threaded=True)  # the address is known before the site
-    base_url = f"http://127.0.0.1:{server.server_port}"
-    parts = build(settings.model_copy(update={"base_url": base_url}), clock=clock)
-    make_newsletter(parts)
-    make_newsletter(parts, slug="second")  # so that the pages offer to leave everything, too
-    server.app = create_app(parts)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield parts
-    server.shutdown()
-    server.server_close()
-    thread.join(timeout=10)
-    parts.database.close()
+    # A second one, so that the pages offer to leave everything, too.
+    with served_site(settings, clock, slugs=("hebdo", "second")) as parts:
+        yield parts
 
 
 @pytest.fixture

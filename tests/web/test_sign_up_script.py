@@ -3,63 +3,39 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
 from altcha.v1 import ChallengeOptions, create_challenge
-from flask import Flask
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
+from served import served_site
 from sqlalchemy import select
-from werkzeug.serving import make_server
 
-from factories import make_newsletter
 from newsletter.base.clock import SetClock
 from newsletter.base.config import Settings
-from newsletter.bootstrap import Parts, build
+from newsletter.bootstrap import Parts
 from newsletter.deliveries.models import Delivery, DeliveryState
 from newsletter.subscriptions.models import SpentProof
 from newsletter.subscriptions.proofs import LARGEST_NUMBER, Proofs
 from newsletter.web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-CHROMIUM = Path("/usr/bin/chromium")
 ADDRESS = "salma@example.org"
 CHECKING = {"fr": "Un instant", "ar": "لحظة"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        own = CHROMIUM if CHROMIUM.exists() else None
-        browser = playwright.chromium.launch(executable_path=own, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
 def busy(settings: Settings, clock: SetClock) -> Iterator[Parts]:
     """The parts of a served site that asks everybody for a proof."""
-    server = make_server("127.0.0.1", 0, Flask(__name__), threaded=True)
-    changes = {"base_url": f"http://127.0.0.1:{server.server_port}", "sign_ups_in_all": 1}
-    parts = build(settings.model_copy(update=changes), clock=clock)
-    make_newsletter(parts)
-    server.app = create_app(parts)
-    with server.app.test_client() as client:
+    with served_site(settings, clock, sign_ups_in_all=1) as parts:
+        client = create_app(parts).test_client()
         for number in range(2):
             client.post("/fr/subscriptions", data={"address": f"reader{number}@example.org", "newsletters": "hebdo"})
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield parts
-    server.shutdown()
-    server.server_close()
-    thread.join(timeout=10)
-    parts.database.close()
+        yield parts
 
 
 @pytest.fixture
